@@ -1,0 +1,34 @@
+package message
+
+import "unicode/utf8"
+
+// HashCode is Java's String.hashCode of s: h = 31*h + unit over its UTF-16 units, in 32 bits.
+func HashCode(s string) int32 {
+	var h int32
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			h = 31*h + int32(c)
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		i += n
+		if r >= 0x10000 {
+			r -= 0x10000
+			h = 31*h + int32(0xd800+(r>>10))
+			r = 0xdc00 + (r & 0x3ff)
+		}
+		h = 31*h + int32(r)
+	}
+	return h
+}
+
+// TagsCode is what a ConsumeQueue unit holds for a TAGS property: its hash sign-extended to 64 bits,
+// 0 without tags. Java: MessageExtBrokerInner.tagsString2tagsCode.
+func TagsCode(tags string) int64 {
+	if tags == "" {
+		return 0
+	}
+	return int64(HashCode(tags))
+}

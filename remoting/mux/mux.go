@@ -1,0 +1,388 @@
+// Package mux takes decoded requests to their handlers.
+//
+// An engine (package server) opens a Session for each connection and gives it whole frames from its
+// event loop. The session decodes the header in place and looks the code up. A request then goes one of
+// two ways:
+//
+//   - to the route's Inline part, which runs on the event loop itself. It may only compute: no disk, no
+//     lock that is held around one, no waiting. Sending messages works so: the record is built from the
+//     loop's read buffer, the one copy of its body, and handed to the store's append goroutine;
+//   - to the route's lane, a bounded queue with a fixed number of workers, where it may block. What it
+//     keeps is copied out of the loop's buffer once.
+//
+// Lock order: a lane's mutex and an Inflight's mutex are leaves; no code of another package runs under them.
+package mux
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/rs/zerolog"
+
+	"github.com/skylarkmq/skylark/remoting/frame"
+	"github.com/skylarkmq/skylark/remoting/protocol"
+)
+
+// ErrClosed means that a connection or a lane is closed.
+var ErrClosed = errors.New("closed")
+
+// Handler answers a request on a lane's worker. It returns the response, or nil when it has called, or
+// will call, Request.Reply by itself. Whatever it returns for a one-way request is dropped.
+type Handler func(r *Request) *protocol.Command
+
+// Inline is the part of a route that runs on the event loop, one for each connection that uses it.
+type Inline interface {
+	// Offer takes a request, which is valid only during the call, and reports whether it did; if not, the
+	// request goes to the lane.
+	Offer(cmd *protocol.Command) bool
+	// Flush is called behind the last whole frame of each read in which Offer took something.
+	Flush()
+}
+
+// InlineFactory makes the Inline part of one connection. Routes that share a factory share its result.
+type InlineFactory struct {
+	Open func(c Conn) Inline
+}
+
+// Route is one row of a server's table.
+type Route struct {
+	Code       int32
+	Lane       *Lane
+	Handle     Handler
+	Inline     *InlineFactory // nil: always by lane
+	NoFastPort bool           // not served on Options.FastPort, as in Java
+}
+
+// Options are what a Mux needs.
+type Options struct {
+	Logger zerolog.Logger
+	// FastPort is the local port on which routes with NoFastPort are unknown; 0: none.
+	FastPort int
+	// MaxHeldBytes bounds the memory of requests that wait in lanes or are held for a later answer.
+	// 0: 128 MiB. Past it a request is refused with SYSTEM_BUSY.
+	MaxHeldBytes int64
+}
+
+// Stats are counters since start.
+type Stats struct {
+	Panics, Overloaded, TimedOut, Unknown uint64
+}
+
+// Mux is the table of a server. Routes are added before it is used.
+type Mux struct {
+	o       Options
+	routes  map[int32]*Route
+	lanes   []*Lane
+	held    atomic.Int64
+	stats   struct{ panics, overloaded, timedOut, unknown atomic.Uint64 }
+	stop    chan struct{}
+	done    chan struct{}
+	closing sync.Once
+}
+
+// New returns a Mux without routes and starts its sweeper, which refuses requests that waited too long.
+func New(o Options) *Mux {
+	if o.MaxHeldBytes == 0 {
+		o.MaxHeldBytes = 128 << 20
+	}
+	m := &Mux{o: o, routes: map[int32]*Route{}, stop: make(chan struct{}), done: make(chan struct{})}
+	go m.sweep()
+	return m
+}
+
+// Add adds routes. A code that is there twice is a mistake of the program.
+func (m *Mux) Add(routes ...Route) {
+	for i := range routes {
+		r := &routes[i]
+		if m.routes[r.Code] != nil || r.Handle == nil || r.Lane == nil {
+			panic(fmt.Sprintf("BUG: bad or second route for code %d", r.Code))
+		}
+		m.routes[r.Code] = r
+	}
+}
+
+// Codes returns the codes that have a route.
+func (m *Mux) Codes() []int32 {
+	out := make([]int32, 0, len(m.routes))
+	for c := range m.routes {
+		out = append(out, c)
+	}
+	return out
+}
+
+// Stats returns the counters.
+func (m *Mux) Stats() Stats {
+	return Stats{m.stats.panics.Load(), m.stats.overloaded.Load(), m.stats.timedOut.Load(), m.stats.unknown.Load()}
+}
+
+// Close lets the lanes finish what they hold and ends their workers. Requests that come later are
+// refused with SYSTEM_BUSY.
+func (m *Mux) Close() {
+	m.closing.Do(func() {
+		close(m.stop)
+		<-m.done
+		for _, l := range m.lanes {
+			l.close()
+		}
+	})
+}
+
+// sweepEvery is how often lanes are looked at for requests that waited too long. Java's
+// BrokerFastFailure looks every 10 ms; limits start at 200 ms, so 50 is fine enough and idles cheaper.
+const sweepEvery = 50 * time.Millisecond
+
+func (m *Mux) sweep() {
+	defer close(m.done)
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-m.stop:
+			return
+		case now := <-t.C:
+			for _, l := range m.lanes {
+				l.expire(now)
+			}
+		}
+	}
+}
+
+// Session is the receiving side of one connection. Its methods are called by the connection's event
+// loop only.
+type Session struct {
+	m       *Mux
+	conn    Conn
+	fast    bool
+	cmd     protocol.Command
+	inlines map[*InlineFactory]Inline
+	dirty   []Inline
+}
+
+// Open returns the session of a new connection.
+func (m *Mux) Open(c Conn) *Session {
+	return &Session{m: m, conn: c, fast: m.o.FastPort != 0 && c.LocalPort() == m.o.FastPort}
+}
+
+// Frame handles one whole frame, whose bytes it may change and does not keep. An error means that the
+// connection has to be closed.
+func (s *Session) Frame(b []byte) error {
+	if err := frame.Decode(b, &s.cmd); err != nil {
+		return err
+	}
+	c := &s.cmd
+	if c.IsResponse() {
+		if s.conn.Calls().Waiting() {
+			s.conn.Calls().Answer(c.Clone())
+		}
+		return nil
+	}
+	r := s.m.routes[c.Code]
+	if r == nil || r.NoFastPort && s.fast {
+		s.m.stats.unknown.Add(1)
+		s.refuse(protocol.NewResponse(protocol.RequestCodeNotSupported, fmt.Sprintf(" request type %d not supported", c.Code)))
+		return nil
+	}
+	if r.Inline != nil && s.inline(r.Inline).Offer(c) {
+		return nil
+	}
+	s.queue(r, len(b))
+	return nil
+}
+
+// Flush is called when no whole frame is left in what was read.
+func (s *Session) Flush() {
+	for i, in := range s.dirty {
+		in.Flush()
+		s.dirty[i] = nil
+	}
+	s.dirty = s.dirty[:0]
+}
+
+func (s *Session) inline(f *InlineFactory) Inline {
+	in := s.inlines[f]
+	if in == nil {
+		if s.inlines == nil {
+			s.inlines = map[*InlineFactory]Inline{}
+		}
+		in = f.Open(s.conn)
+		s.inlines[f] = in
+	}
+	for _, d := range s.dirty {
+		if d == in {
+			return in
+		}
+	}
+	s.dirty = append(s.dirty, in)
+	return in
+}
+
+func (s *Session) queue(r *Route, size int) {
+	size += requestOverhead
+	if held := s.m.held.Add(int64(size)); held > s.m.o.MaxHeldBytes {
+		s.m.held.Add(-int64(size))
+		s.overloaded()
+		return
+	}
+	req := &Request{Conn: s.conn, At: time.Now(), m: s.m, route: r, size: size}
+	compact(&req.Cmd, &s.cmd)
+	if !r.Lane.push(req) {
+		s.m.held.Add(-int64(size))
+		s.overloaded()
+	}
+}
+
+func (s *Session) overloaded() {
+	s.m.stats.overloaded.Add(1)
+	s.refuse(protocol.NewResponse(protocol.SystemBusy, "[OVERLOAD]system busy, start flow control for a while"))
+}
+
+func (s *Session) refuse(resp *protocol.Command) {
+	if s.cmd.IsOneway() {
+		return
+	}
+	resp.Opaque = s.cmd.Opaque
+	Send(s.conn, resp)
+}
+
+// requestOverhead is what a waiting request costs beside its frame.
+const requestOverhead = 512
+
+// compact copies src to dst with all text and the body in one new allocation.
+func compact(dst, src *protocol.Command) {
+	n := len(src.Remark) + len(src.Body)
+	for i := range src.Ext {
+		n += len(src.Ext[i].Key) + len(src.Ext[i].Value)
+	}
+	buf := make([]byte, 0, n)
+	str := func(s string) string {
+		at := len(buf)
+		buf = append(buf, s...)
+		return unsafe.String(unsafe.SliceData(buf[at:]), len(s))
+	}
+	*dst = *src
+	dst.Remark = str(src.Remark)
+	dst.Ext = make(protocol.Ext, len(src.Ext))
+	for i, f := range src.Ext {
+		dst.Ext[i] = protocol.Field{Key: str(f.Key), Value: str(f.Value)}
+	}
+	if src.Body != nil {
+		at := len(buf)
+		buf = append(buf, src.Body...)
+		dst.Body = buf[at:]
+	}
+}
+
+// Request is a request on a lane. Its command stays valid as long as the request is reachable; strings
+// that outlive it keep the whole frame alive and are better cloned.
+type Request struct {
+	Conn    Conn
+	Cmd     protocol.Command
+	At      time.Time // when it came, or was queued again
+	m       *Mux
+	route   *Route
+	size    int
+	replied atomic.Bool
+	// Attempt counts how often the request was queued again, for handlers that hold requests.
+	Attempt int
+}
+
+// Reply answers the request; the first call counts, later ones do nothing. It is safe from any goroutine.
+func (r *Request) Reply(resp *protocol.Command) {
+	if !r.finish() || resp == nil || r.Cmd.IsOneway() {
+		return
+	}
+	resp.Opaque = r.Cmd.Opaque
+	resp.Flag |= protocol.FlagResponse
+	Send(r.Conn, resp)
+}
+
+// ReplyFrame answers with an encoded frame.
+func (r *Request) ReplyFrame(b *Buffer) {
+	if !r.finish() || r.Cmd.IsOneway() {
+		b.Release()
+		return
+	}
+	r.Conn.Write(b)
+}
+
+// Drop gives the request up without an answer, as for a peer that is gone.
+func (r *Request) Drop() { r.finish() }
+
+func (r *Request) finish() bool {
+	if r.replied.Swap(true) {
+		return false
+	}
+	r.m.held.Add(-int64(r.size))
+	return true
+}
+
+// Requeue puts a request that was held back on its lane. When the lane is full it is answered
+// SYSTEM_BUSY.
+func (r *Request) Requeue() {
+	r.Attempt++
+	r.At = time.Now()
+	if !r.route.Lane.push(r) {
+		r.m.stats.overloaded.Add(1)
+		r.Reply(protocol.NewResponse(protocol.SystemBusy, "[OVERLOAD]system busy, start flow control for a while"))
+	}
+}
+
+func (r *Request) run() {
+	defer func() {
+		if p := recover(); p != nil {
+			r.m.stats.panics.Add(1)
+			r.m.o.Logger.Error().Int32("code", r.Cmd.Code).Stringer("remote", r.Conn.Remote()).Str("stack", string(debug.Stack())).Msgf("BUG: handler panicked: %v", p)
+			r.Reply(protocol.NewResponse(protocol.SystemError, fmt.Sprintf("BUG: handler of request code %d panicked: %v", r.Cmd.Code, p)))
+		}
+	}()
+	if resp := r.route.Handle(r); resp != nil {
+		r.Reply(resp)
+	}
+}
+
+// Send encodes cmd and writes it to c.
+func Send(c Conn, cmd *protocol.Command) {
+	n := 256 + len(cmd.Body) + len(cmd.Remark)
+	for i := range cmd.Ext {
+		n += len(cmd.Ext[i].Key) + len(cmd.Ext[i].Value) + 8
+	}
+	b := NewBuffer(n)
+	b.B = frame.Append(b.B, cmd)
+	c.Write(b)
+}
+
+// Handle makes a Handler from a function that takes a decoded header. An error becomes the response
+// (protocol.ErrorResponse); a nil response without an error means the function answers by itself.
+func Handle[H any](fn func(r *Request, h *H) (*protocol.Command, error)) Handler {
+	return func(r *Request) *protocol.Command {
+		h := new(H)
+		if err := protocol.DecodeHeader(r.Cmd.Ext, h); err != nil {
+			return protocol.ErrorResponse(err)
+		}
+		resp, err := fn(r, h)
+		if err != nil {
+			return protocol.ErrorResponse(err)
+		}
+		return resp
+	}
+}
+
+// HandleBare is Handle for requests without ext fields.
+func HandleBare(fn func(r *Request) (*protocol.Command, error)) Handler {
+	return func(r *Request) *protocol.Command {
+		resp, err := fn(r)
+		if err != nil {
+			return protocol.ErrorResponse(err)
+		}
+		return resp
+	}
+}
+
+// Own returns a copy of s that keeps no frame alive.
+func Own(s string) string { return strings.Clone(s) }

@@ -1,0 +1,74 @@
+package protocol
+
+// Response codes, one for each constant of Java: RemotingSysResponseCode and ResponseCode
+// (org.apache.rocketmq.remoting.protocol), 5.5.0. The Java name stands behind each.
+const (
+	RPCTimeOut                           int32 = -1006 // RPC_TIME_OUT
+	RPCSendToChannelFailed               int32 = -1004 // RPC_SEND_TO_CHANNEL_FAILED
+	RPCAddrIsNull                        int32 = -1002 // RPC_ADDR_IS_NULL
+	RPCUnknown                           int32 = -1000 // RPC_UNKNOWN
+	Success                              int32 = 0     // SUCCESS
+	SystemError                          int32 = 1     // SYSTEM_ERROR
+	SystemBusy                           int32 = 2     // SYSTEM_BUSY
+	RequestCodeNotSupported              int32 = 3     // REQUEST_CODE_NOT_SUPPORTED
+	TransactionFailed                    int32 = 4     // TRANSACTION_FAILED
+	FlushDiskTimeout                     int32 = 10    // FLUSH_DISK_TIMEOUT
+	SlaveNotAvailable                    int32 = 11    // SLAVE_NOT_AVAILABLE
+	FlushSlaveTimeout                    int32 = 12    // FLUSH_SLAVE_TIMEOUT
+	MessageIllegal                       int32 = 13    // MESSAGE_ILLEGAL
+	ServiceNotAvailable                  int32 = 14    // SERVICE_NOT_AVAILABLE
+	VersionNotSupported                  int32 = 15    // VERSION_NOT_SUPPORTED
+	NoPermission                         int32 = 16    // NO_PERMISSION
+	TopicNotExist                        int32 = 17    // TOPIC_NOT_EXIST
+	TopicExistAlready                    int32 = 18    // TOPIC_EXIST_ALREADY
+	PullNotFound                         int32 = 19    // PULL_NOT_FOUND
+	PullRetryImmediately                 int32 = 20    // PULL_RETRY_IMMEDIATELY
+	PullOffsetMoved                      int32 = 21    // PULL_OFFSET_MOVED
+	QueryNotFound                        int32 = 22    // QUERY_NOT_FOUND
+	SubscriptionParseFailed              int32 = 23    // SUBSCRIPTION_PARSE_FAILED
+	SubscriptionNotExist                 int32 = 24    // SUBSCRIPTION_NOT_EXIST
+	SubscriptionNotLatest                int32 = 25    // SUBSCRIPTION_NOT_LATEST
+	SubscriptionGroupNotExist            int32 = 26    // SUBSCRIPTION_GROUP_NOT_EXIST
+	FilterDataNotExist                   int32 = 27    // FILTER_DATA_NOT_EXIST
+	FilterDataNotLatest                  int32 = 28    // FILTER_DATA_NOT_LATEST
+	InvalidParameter                     int32 = 29    // INVALID_PARAMETER
+	TransactionShouldCommit              int32 = 200   // TRANSACTION_SHOULD_COMMIT
+	TransactionShouldRollback            int32 = 201   // TRANSACTION_SHOULD_ROLLBACK
+	TransactionStateUnknow               int32 = 202   // TRANSACTION_STATE_UNKNOW
+	TransactionStateGroupWrong           int32 = 203   // TRANSACTION_STATE_GROUP_WRONG
+	NoBuyerID                            int32 = 204   // NO_BUYER_ID
+	NotInCurrentUnit                     int32 = 205   // NOT_IN_CURRENT_UNIT
+	ConsumerNotOnline                    int32 = 206   // CONSUMER_NOT_ONLINE
+	ConsumeMsgTimeout                    int32 = 207   // CONSUME_MSG_TIMEOUT
+	NoMessage                            int32 = 208   // NO_MESSAGE
+	PollingFull                          int32 = 209   // POLLING_FULL
+	PollingTimeout                       int32 = 210   // POLLING_TIMEOUT
+	BrokerNotExist                       int32 = 211   // BROKER_NOT_EXIST
+	BrokerDispatchNotComplete            int32 = 212   // BROKER_DISPATCH_NOT_COMPLETE
+	BroadcastConsumption                 int32 = 213   // BROADCAST_CONSUMPTION
+	FlowControl                          int32 = 215   // FLOW_CONTROL
+	NotLeaderForQueue                    int32 = 501   // NOT_LEADER_FOR_QUEUE
+	IllegalOperation                     int32 = 604   // ILLEGAL_OPERATION
+	GoAway                               int32 = 1500  // GO_AWAY
+	ControllerFencedMasterEpoch          int32 = 2000  // CONTROLLER_FENCED_MASTER_EPOCH
+	ControllerFencedSyncStateSetEpoch    int32 = 2001  // CONTROLLER_FENCED_SYNC_STATE_SET_EPOCH
+	ControllerInvalidMaster              int32 = 2002  // CONTROLLER_INVALID_MASTER
+	ControllerInvalidReplicas            int32 = 2003  // CONTROLLER_INVALID_REPLICAS
+	ControllerMasterNotAvailable         int32 = 2004  // CONTROLLER_MASTER_NOT_AVAILABLE
+	ControllerInvalidRequest             int32 = 2005  // CONTROLLER_INVALID_REQUEST
+	ControllerBrokerNotAlive             int32 = 2006  // CONTROLLER_BROKER_NOT_ALIVE
+	ControllerNotLeader                  int32 = 2007  // CONTROLLER_NOT_LEADER
+	ControllerBrokerMetadataNotExist     int32 = 2008  // CONTROLLER_BROKER_METADATA_NOT_EXIST
+	ControllerInvalidCleanBrokerMetadata int32 = 2009  // CONTROLLER_INVALID_CLEAN_BROKER_METADATA
+	ControllerBrokerNeedToBeRegistered   int32 = 2010  // CONTROLLER_BROKER_NEED_TO_BE_REGISTERED
+	ControllerMasterStillExist           int32 = 2011  // CONTROLLER_MASTER_STILL_EXIST
+	ControllerElectMasterFailed          int32 = 2012  // CONTROLLER_ELECT_MASTER_FAILED
+	ControllerAlterSyncStateSetFailed    int32 = 2013  // CONTROLLER_ALTER_SYNC_STATE_SET_FAILED
+	ControllerBrokerIDInvalid            int32 = 2014  // CONTROLLER_BROKER_ID_INVALID
+	ControllerJRaftInternalError         int32 = 2015  // CONTROLLER_JRAFT_INTERNAL_ERROR
+	ControllerBrokerLiveInfoNotExists    int32 = 2016  // CONTROLLER_BROKER_LIVE_INFO_NOT_EXISTS
+	LMQQuotaExceeded                     int32 = 2017  // LMQ_QUOTA_EXCEEDED
+	LiteSubscriptionQuotaExceeded        int32 = 2018  // LITE_SUBSCRIPTION_QUOTA_EXCEEDED
+	UserNotExist                         int32 = 3001  // USER_NOT_EXIST
+	PolicyNotExist                       int32 = 3002  // POLICY_NOT_EXIST
+)

@@ -1,0 +1,337 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+)
+
+// Errors of Submit and Owner.Appended. Their callers test for them.
+var (
+	// ErrClosed: the store is closed or was never ready.
+	ErrClosed = errors.New("the message store is closed")
+	// ErrReadOnly: a disk error has stopped all writes; Store.Err says which.
+	ErrReadOnly = errors.New("the message store refuses writes after a disk error")
+	// ErrBusy: more waits for the append goroutine than Options allow, or it has waited too long.
+	ErrBusy = errors.New("the message store is busy")
+	// ErrTooLarge: a record, or a batch, cannot fit a CommitLog file.
+	ErrTooLarge = errors.New("the message does not fit a commit log file")
+)
+
+// Rec is one record of a group.
+type Rec struct {
+	Queue *consumequeue.Queue
+	Size  int32 // bytes in Group.Buf
+	// Unit is set on the first of several records that must stand in one file, as a batch does: how many
+	// they are. 0 and 1 mean the record alone.
+	Unit     int32
+	TagsCode int64
+	// DelayMillis makes the unit's tags code the time of delivery, store timestamp + delay, as the queues of
+	// SCHEDULE_TOPIC_XXXX have it. 0: none.
+	DelayMillis int64
+
+	// Set by the store before Owner.Appended.
+	QueueOffset    int64
+	PhysicalOffset int64
+	StoreTimestamp int64 // ms
+}
+
+// Group is a run of records given to the store together. Until Owner.Appended is called it belongs to
+// the store.
+type Group struct {
+	Buf   []byte // the records, back to back, as BeginRecord and FinishRecord make them
+	Recs  []Rec
+	Owner Owner
+
+	err error
+	at  time.Time
+}
+
+// Owner is told what became of a group.
+type Owner interface {
+	// Appended is called once, on a goroutine of the store, and must not block: with err nil when the records
+	// are stored (in SYNC_FLUSH: durable) and visible, otherwise none of them is. The group is the owner's
+	// again. more says that another group of the same round follows, so that answers can be gathered.
+	Appended(g *Group, err error, more bool)
+}
+
+// inbox is what waits for the append goroutine.
+type inbox struct {
+	mu     sync.Mutex
+	wake   sync.Cond
+	groups []*Group
+	bytes  int64
+	closed bool
+	asleep bool
+}
+
+// Submit queues g. It never blocks. On an error the group stays the caller's and Appended is not called.
+func (s *Store) Submit(g *Group) error {
+	if s.failed.Load() {
+		return ErrReadOnly
+	}
+	in := &s.in
+	in.mu.Lock()
+	if in.closed {
+		in.mu.Unlock()
+		return ErrClosed
+	}
+	if in.bytes > 0 && in.bytes+int64(len(g.Buf)) > s.o.MaxQueuedBytes {
+		in.mu.Unlock()
+		return ErrBusy
+	}
+	if len(in.groups) == 0 {
+		g.at = s.o.Now()
+	}
+	in.groups = append(in.groups, g)
+	in.bytes += int64(len(g.Buf))
+	asleep := in.asleep
+	in.mu.Unlock()
+	if asleep {
+		in.wake.Signal()
+	}
+	return nil
+}
+
+// Busy returns for how long the append goroutine has not taken the oldest group that waits: Java's
+// "page cache busy" signal.
+func (s *Store) Busy() time.Duration {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	if len(s.in.groups) == 0 {
+		return 0
+	}
+	return max(0, s.o.Now().Sub(s.in.groups[0].at))
+}
+
+// maxRound bounds the bytes of one round, so that its producers are not kept waiting by those behind.
+const maxRound = 2 << 20
+
+func (s *Store) appendLoop() {
+	defer close(s.appendDone)
+	in := &s.in
+	var taken []*Group
+	for {
+		in.mu.Lock()
+		for len(in.groups) == 0 && !in.closed {
+			in.asleep = true
+			in.wake.Wait()
+		}
+		in.asleep = false
+		if len(in.groups) == 0 {
+			in.mu.Unlock()
+			return
+		}
+		taken, in.groups = in.groups, taken[:0]
+		in.bytes = 0
+		in.mu.Unlock()
+		for rest := taken; len(rest) > 0; {
+			n, size := 0, 0
+			for n < len(rest) && (n == 0 || size < maxRound) {
+				size += len(rest[n].Buf)
+				n++
+			}
+			s.round(rest[:n])
+			rest = rest[n:]
+		}
+		clear(taken)
+		s.throttle()
+	}
+}
+
+// round writes the groups and publishes them, or hands them to the flush goroutine for that.
+func (s *Store) round(groups []*Group) {
+	if s.failed.Load() {
+		s.finish(groups, ErrReadOnly)
+		return
+	}
+	now := s.clock()
+	w := roundWriter{s: s, end: s.log.End(), now: now, pieces: s.pieces[:0]}
+	for _, g := range groups {
+		g.err = nil
+		w.group(g)
+	}
+	w.flush()
+	s.pieces = w.pieces[:0]
+	if w.err != nil {
+		s.fail(w.err)
+		s.finish(groups, ErrReadOnly)
+		return
+	}
+	s.lastStore.Store(now)
+	if s.o.FlushDiskType == SyncFlush {
+		s.flushLater(groups)
+		return
+	}
+	s.publish(groups)
+	s.finish(groups, nil)
+}
+
+// roundWriter gathers the pieces of a round and writes them, file by file.
+type roundWriter struct {
+	s      *Store
+	end    int64 // physical offset of the next record
+	now    int64
+	pieces [][]byte
+	err    error
+}
+
+func (w *roundWriter) group(g *Group) {
+	from, at := 0, 0 // Buf[from:at] is ready to be written
+	for i := 0; i < len(g.Recs) && w.err == nil; {
+		n := max(int(g.Recs[i].Unit), 1)
+		unit := int64(0)
+		for _, r := range g.Recs[i : i+n] {
+			unit += int64(r.Size)
+		}
+		if unit+message.BlankSize > w.s.log.Left(w.end) {
+			w.add(g.Buf[from:at])
+			from = at
+			w.roll()
+			if w.err != nil {
+				return
+			}
+		}
+		for j := i; j < i+n; j++ {
+			r := &g.Recs[j]
+			r.PhysicalOffset, r.QueueOffset, r.StoreTimestamp = w.end, r.Queue.Next, w.now
+			r.Queue.Next++
+			message.Patch(g.Buf[at:], r.QueueOffset, r.PhysicalOffset, r.StoreTimestamp)
+			at += int(r.Size)
+			w.end += int64(r.Size)
+		}
+		i += n
+	}
+	w.add(g.Buf[from:at])
+}
+
+func (w *roundWriter) add(b []byte) {
+	if len(b) > 0 {
+		w.pieces = append(w.pieces, b)
+	}
+}
+
+func (w *roundWriter) flush() {
+	if len(w.pieces) > 0 && w.err == nil {
+		w.err = w.s.log.Write(w.pieces)
+		clear(w.pieces)
+		w.pieces = w.pieces[:0]
+	}
+}
+
+func (w *roundWriter) roll() {
+	w.flush()
+	if w.err == nil {
+		w.err = w.s.log.Fill()
+		w.end = w.s.log.End()
+	}
+}
+
+// Fits reports whether a record or batch of n bytes can be stored at all.
+func (s *Store) Fits(n int) bool {
+	return int64(n)+message.BlankSize <= s.o.MappedFileSizeCommitLog
+}
+
+// clock returns the store timestamp for now, which never goes back within a store.
+func (s *Store) clock() int64 {
+	return max(s.o.Now().UnixMilli(), s.lastStore.Load())
+}
+
+// publish makes records visible to consumers.
+func (s *Store) publish(groups []*Group) {
+	for _, g := range groups {
+		for i := range g.Recs {
+			s.dispatch(&g.Recs[i])
+		}
+	}
+	if n := len(groups); n > 0 {
+		if recs := groups[n-1].Recs; len(recs) > 0 {
+			last := &recs[len(recs)-1]
+			s.dispatched.Store(last.PhysicalOffset + int64(last.Size))
+		}
+	}
+}
+
+func (s *Store) dispatch(r *Rec) {
+	tags := r.TagsCode
+	if r.DelayMillis > 0 {
+		tags = r.StoreTimestamp + r.DelayMillis
+	}
+	s.addUnit(r.Queue, consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: r.Size, TagsCode: tags})
+	if r.Queue.Waiters.Load() > 0 && s.o.Listener != nil {
+		s.o.Listener(r.Queue, r.QueueOffset, tags)
+	}
+}
+
+// flushUnits is how many bytes of units a queue gathers before it is written without waiting for the
+// flush interval.
+const flushUnits = 64 << 10
+
+func (s *Store) addUnit(q *consumequeue.Queue, u consumequeue.Unit) {
+	dirty, size := q.Append(u)
+	if size > 0 {
+		s.dirtyUnits.Add(consumequeue.UnitSize)
+	}
+	if dirty {
+		s.dirtyMu.Lock()
+		s.dirtyQueues = append(s.dirtyQueues, q)
+		s.dirtyMu.Unlock()
+	}
+	if size == flushUnits {
+		select {
+		case s.tidyNow <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// maxDirtyUnits bounds the units in memory; past it the append goroutine waits for the disk.
+const maxDirtyUnits = 32 << 20
+
+func (s *Store) throttle() {
+	if s.dirtyUnits.Load() < maxDirtyUnits {
+		return
+	}
+	s.dirtyMu.Lock()
+	for s.dirtyUnits.Load() >= maxDirtyUnits && !s.failed.Load() {
+		s.dirtyCond.Wait()
+	}
+	s.dirtyMu.Unlock()
+}
+
+func (s *Store) finish(groups []*Group, err error) {
+	for i, g := range groups {
+		g.Owner.Appended(g, err, i+1 < len(groups))
+	}
+}
+
+// fail makes the store refuse writes for good.
+func (s *Store) fail(err error) {
+	if s.failed.Swap(true) {
+		return
+	}
+	s.errMu.Lock()
+	s.err = err
+	s.errMu.Unlock()
+	s.dirtyMu.Lock()
+	s.dirtyCond.Broadcast()
+	s.dirtyMu.Unlock()
+	s.o.Logger.Error().Err(err).Msg("FATAL: the message store refuses writes from now on")
+	if s.o.OnFatal != nil {
+		s.o.OnFatal(err)
+	}
+}
+
+// Err returns the disk error that stopped writes, or nil.
+func (s *Store) Err() error {
+	s.errMu.Lock()
+	defer s.errMu.Unlock()
+	if s.err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrReadOnly, s.err)
+}

@@ -1,0 +1,285 @@
+// Package commitlog is the log that holds every message: records of package message, one behind the
+// other, in a row of files (spec/store.md 1.2). A record never spans two files; a blank record closes a
+// file, and at least 8 bytes are left behind every record for it.
+//
+// One goroutine appends (package store); any number read. What is written stands in the kernel's page
+// cache until Sync makes it durable. The next file is prepared beside the row, in Options.PrepDir, so
+// that an append never waits for the allocation of space and a full disk shows before a file is needed.
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/fsys"
+	"github.com/skylarkmq/skylark/store/segment"
+)
+
+// Options of a Log.
+type Options struct {
+	FS       fsys.FS
+	Dir      string // <root>/commitlog
+	PrepDir  string // where the next file is prepared, on the same file system
+	FileSize int64  // Java: mappedFileSizeCommitLog
+	// CacheBytes bounds the memory of the read cache.
+	CacheBytes int
+}
+
+// Log is an open CommitLog.
+type Log struct {
+	o     Options
+	files *segment.Files
+	cache *cache
+
+	end atomic.Int64 // offset behind the last record
+
+	mu       sync.Mutex // guards the preparation of the next file
+	prepared string
+	prepErr  error
+	prepDone chan struct{} // nil: none is running
+	newNames atomic.Bool   // a file was added since the last Sync
+}
+
+// Open opens the files. The end of the log is not known until the owner has scanned it and calls SetEnd.
+func Open(o Options) (*Log, error) {
+	for _, d := range []string{o.Dir, o.PrepDir} {
+		if err := o.FS.MkdirAll(d); err != nil {
+			return nil, fmt.Errorf("cannot make folder %s: %w", d, err)
+		}
+	}
+	// A file that was being prepared is of no use: nobody knows how far it got.
+	left, err := o.FS.List(o.PrepDir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list %s: %w", o.PrepDir, err)
+	}
+	for _, e := range left {
+		if err := o.FS.Remove(filepath.Join(o.PrepDir, e.Name)); err != nil {
+			return nil, fmt.Errorf("cannot remove unfinished file: %w", err)
+		}
+	}
+	files, err := segment.Open(o.FS, o.Dir, o.FileSize)
+	if err != nil {
+		return nil, err
+	}
+	return &Log{o: o, files: files, cache: newCache(o.CacheBytes)}, nil
+}
+
+// Min returns the physical offset of the first byte there is.
+func (l *Log) Min() int64 { return l.files.Min() }
+
+// End returns the physical offset behind the last record.
+func (l *Log) End() int64 { return l.end.Load() }
+
+// FileSize returns the size of each file.
+func (l *Log) FileSize() int64 { return l.o.FileSize }
+
+// Left returns how many bytes the current file has left at offset.
+func (l *Log) Left(offset int64) int64 { return l.o.FileSize - offset%l.o.FileSize }
+
+// FileStarts returns the offsets at which files begin.
+func (l *Log) FileStarts() []int64 {
+	var out []int64
+	for _, f := range l.files.All() {
+		out = append(out, f.Base)
+	}
+	return out
+}
+
+// Write writes pieces at the end of the log and moves the end by their length, which must fit the
+// current file. After an error the end has not moved and nothing may be written any more.
+func (l *Log) Write(pieces [][]byte) error {
+	end, n := l.end.Load(), 0
+	for _, p := range pieces {
+		n += len(p)
+	}
+	f := l.files.Find(end)
+	if f == nil {
+		var err error
+		if f, err = l.roll(end); err != nil {
+			return err
+		}
+	}
+	if int64(n) > f.Base+l.o.FileSize-end {
+		return fmt.Errorf("BUG: %d bytes do not fit file %s at %d", n, f.Path(), end-f.Base)
+	}
+	if err := f.WriteVec(pieces, end-f.Base); err != nil {
+		return fmt.Errorf("cannot append to the commit log at %d: %w", end, err)
+	}
+	l.end.Store(end + int64(n))
+	if half := f.Base + l.o.FileSize/2; end < half && end+int64(n) >= half {
+		l.prepare()
+	}
+	return nil
+}
+
+// Fill closes the current file with a blank record; the next write begins a new file.
+func (l *Log) Fill() error {
+	end := l.end.Load()
+	left := l.Left(end)
+	f := l.files.Find(end)
+	if f == nil || left == l.o.FileSize {
+		return nil
+	}
+	if _, err := f.WriteAt(message.AppendBlank(nil, int(left)), end-f.Base); err != nil {
+		return fmt.Errorf("cannot close the commit log file %s: %w", f.Path(), err)
+	}
+	l.end.Store(end + left)
+	return nil
+}
+
+// prepare starts making the next file, unless that is done or under way.
+func (l *Log) prepare() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.prepDone != nil {
+		return l.prepDone
+	}
+	done := make(chan struct{})
+	l.prepDone = done
+	go func() {
+		defer close(done)
+		path := filepath.Join(l.o.PrepDir, "next")
+		err := allocate(l.o.FS, path, l.o.FileSize)
+		l.mu.Lock()
+		l.prepared, l.prepErr = path, err
+		l.mu.Unlock()
+	}()
+	return done
+}
+
+func allocate(fs fsys.FS, path string, size int64) error {
+	f, err := fs.Open(path, true)
+	if err != nil {
+		return err
+	}
+	err = f.Allocate(size)
+	if err == nil {
+		err = f.Datasync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (l *Log) roll(base int64) (*segment.File, error) {
+	<-l.prepare()
+	l.mu.Lock()
+	path, err := l.prepared, l.prepErr
+	l.prepDone, l.prepared, l.prepErr = nil, "", nil
+	l.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the next commit log file: %w", err)
+	}
+	f, err := l.files.Add(path, base)
+	if err == nil {
+		l.newNames.Store(true)
+	}
+	return f, err
+}
+
+// Sync makes [from, to) durable. An error is final: what is durable is unknown from then on.
+func (l *Log) Sync(from, to int64) error {
+	if l.newNames.Swap(false) {
+		if err := l.files.SyncDir(); err != nil {
+			return err
+		}
+	}
+	for at := from; at < to; at += l.Left(at) {
+		f := l.files.Find(at)
+		if f == nil {
+			return fmt.Errorf("BUG: cannot sync the commit log at %d: no file", at)
+		}
+		if err := f.Datasync(); err != nil {
+			return fmt.Errorf("cannot sync the commit log: %w", err)
+		}
+	}
+	return nil
+}
+
+// ErrNoRecord means that there is no record at an offset: it is outside the log or nothing begins there.
+var ErrNoRecord = errors.New("no message record at that offset")
+
+// Read appends the size bytes at offset to dst, through the cache when dense says that neighbours are
+// read too. The bytes must lie in one file and before the end.
+func (l *Log) Read(dst []byte, offset int64, size int, dense bool) ([]byte, error) {
+	end := l.End()
+	if size <= 0 || offset < l.Min() || offset+int64(size) > end {
+		return dst, fmt.Errorf("%w: %d, %d bytes", ErrNoRecord, offset, size)
+	}
+	if dense {
+		return l.cache.read(dst, offset, size, l.files, end)
+	}
+	at := len(dst)
+	dst = grow(dst, size)
+	if err := l.files.ReadAt(dst[at:], offset); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = ErrNoRecord
+		}
+		return dst[:at], fmt.Errorf("cannot read %d bytes of the commit log at %d: %w", size, offset, err)
+	}
+	return dst, nil
+}
+
+func grow(dst []byte, n int) []byte {
+	if need := len(dst) + n; need > cap(dst) {
+		bigger := make([]byte, len(dst), max(need, 2*cap(dst)))
+		copy(bigger, dst)
+		dst = bigger
+	}
+	return dst[:len(dst)+n]
+}
+
+// headBytes is enough of a record to know its size, its own offset and its store timestamp.
+const headBytes = 68
+
+// Head returns size and store timestamp (ms) of the record at offset. Only its header is read.
+func (l *Log) Head(offset int64) (size int, storeTimestamp int64, err error) {
+	var b [headBytes]byte
+	if offset < l.Min() || offset+message.MinRecord > l.End() || l.Left(offset) < message.MinRecord {
+		return 0, 0, fmt.Errorf("%w: %d", ErrNoRecord, offset)
+	}
+	if err := l.files.ReadAt(b[:], offset); err != nil {
+		return 0, 0, fmt.Errorf("cannot read the commit log at %d: %w", offset, err)
+	}
+	m, size := message.Magic(b[:]), message.Size(b[:])
+	if m != message.MagicV1 && m != message.MagicV2 || message.PhysicalOffset(b[:]) != offset ||
+		size < message.MinRecord || offset+int64(size) > l.End() {
+		return 0, 0, fmt.Errorf("%w: %d", ErrNoRecord, offset)
+	}
+	return size, message.StoreTimestamp(b[:]), nil
+}
+
+// Record appends the whole record at offset to dst and returns it parsed, its checksum verified.
+func (l *Log) Record(dst []byte, offset int64) ([]byte, message.Record, error) {
+	size, _, err := l.Head(offset)
+	if err != nil {
+		return dst, message.Record{}, err
+	}
+	at := len(dst)
+	if dst, err = l.Read(dst, offset, size, false); err != nil {
+		return dst, message.Record{}, err
+	}
+	r, err := message.Parse(dst[at:], true)
+	if err != nil {
+		return dst[:at], r, fmt.Errorf("cannot read the message at %d: %w", offset, err)
+	}
+	return dst, r, nil
+}
+
+// Trim gives back the memory of cached blocks that nobody used since the last Trim.
+func (l *Log) Trim() { l.cache.trim() }
+
+// Close waits for a file under preparation, removes it and closes all files.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	done := l.prepDone
+	l.mu.Unlock()
+	if done != nil {
+		<-done
+		_ = l.o.FS.Remove(filepath.Join(l.o.PrepDir, "next"))
+	}
+	return l.files.Close()
+}

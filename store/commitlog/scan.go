@@ -1,0 +1,160 @@
+package commitlog
+
+import (
+	"fmt"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+)
+
+// Scanner walks the records of the log from an offset on, in order, for recovery. It reads large pieces
+// and checks everything a record says about itself: magic, lengths, its own offset, the body's checksum.
+type Scanner struct {
+	l    *Log
+	at   int64 // of the next record
+	buf  []byte
+	base int64 // offset of buf[0]
+	why  error
+}
+
+// scanPiece is how much a Scanner reads at once.
+const scanPiece = 4 << 20
+
+// Scan returns a Scanner that begins at offset, where a record or a file must begin.
+func (l *Log) Scan(offset int64) *Scanner { return &Scanner{l: l, at: offset} }
+
+// At returns the offset behind the last valid record: the end of the log once Next has returned false.
+func (s *Scanner) At() int64 { return s.at }
+
+// Err returns what was found where Next stopped, nil when it was the end of the last file or zeros.
+func (s *Scanner) Err() error { return s.why }
+
+// Next returns the next valid record with its bytes, valid until the next call, or false.
+func (s *Scanner) Next() (message.Record, []byte, bool) {
+	for {
+		left := s.l.Left(s.at)
+		head, err := s.peek(min(left, 8))
+		if err != nil || head == nil {
+			s.why = err
+			return message.Record{}, nil, false
+		}
+		size, magic := int64(message.Size(head)), message.Magic(head)
+		switch {
+		case magic == message.MagicBlank && size == left:
+			s.at += left
+			continue
+		case size == 0 && magic == 0:
+			return message.Record{}, nil, false
+		case magic != message.MagicV1 && magic != message.MagicV2:
+			s.why = fmt.Errorf("magic 0x%08x at %d", magic, s.at)
+			return message.Record{}, nil, false
+		case size < message.MinRecord || size+message.BlankSize > left:
+			s.why = fmt.Errorf("record of %d bytes at %d, the file has %d left", size, s.at, left)
+			return message.Record{}, nil, false
+		}
+		b, err := s.peek(size)
+		if err != nil {
+			s.why = err
+			return message.Record{}, nil, false
+		}
+		r, err := message.Parse(b, true)
+		if err == nil && r.PhysicalOffset != s.at {
+			err = fmt.Errorf("record at %d says it is at %d", s.at, r.PhysicalOffset)
+		}
+		if err != nil {
+			s.why = err
+			return r, nil, false
+		}
+		s.at += size
+		return r, b, true
+	}
+}
+
+// peek returns n bytes at s.at, nil behind the last file.
+func (s *Scanner) peek(n int64) ([]byte, error) {
+	from := s.at - s.base
+	if s.buf == nil || from < 0 || from+n > int64(len(s.buf)) {
+		f := s.l.files.Find(s.at)
+		if f == nil {
+			return nil, nil
+		}
+		want := min(max(scanPiece, n), f.Base+s.l.o.FileSize-s.at)
+		if int64(cap(s.buf)) < want {
+			s.buf = make([]byte, want)
+		}
+		s.buf = s.buf[:want]
+		s.base, from = s.at, 0
+		if err := s.l.files.ReadAt(s.buf, s.at); err != nil {
+			s.buf = nil
+			return nil, fmt.Errorf("cannot scan the commit log: %w", err)
+		}
+	}
+	return s.buf[from : from+n], nil
+}
+
+// searchWindow bounds how far ValidBehind looks.
+const searchWindow = 64 << 20
+
+// ValidBehind looks for a whole record behind offset, in the same file or at the start of a later one.
+// It tells a torn end, which nothing follows, from damage in the middle of the log.
+func (l *Log) ValidBehind(offset int64) (int64, bool) {
+	for _, f := range l.files.All() {
+		if f.Base > offset {
+			if s := l.Scan(f.Base); s.valid() {
+				return f.Base, true
+			}
+		}
+	}
+	f := l.files.Find(offset)
+	if f == nil {
+		return 0, false
+	}
+	s := l.Scan(offset)
+	end := min(f.Base+l.o.FileSize-message.MinRecord, offset+searchWindow)
+	for s.at = offset + 1; s.at < end; s.at++ {
+		b, err := s.peek(8)
+		if err != nil {
+			return 0, false
+		}
+		if m := message.Magic(b); (m == message.MagicV1 || m == message.MagicV2) && s.valid() {
+			return s.at, true
+		}
+	}
+	return 0, false
+}
+
+// valid reports whether a whole record stands at s.at, without moving.
+func (s *Scanner) valid() bool {
+	at := s.at
+	_, _, ok := s.Next()
+	s.at, s.why = at, nil
+	return ok
+}
+
+// SetEnd makes offset the end of the log. Files that begin at or behind it are removed. With clear, what
+// follows it in its file is zeroed and made durable, so that records behind a cut can never come back.
+func (l *Log) SetEnd(offset int64, clear bool) error {
+	f := l.files.Find(offset)
+	if f == nil || f.Base == offset {
+		if err := l.files.RemoveFrom(offset); err != nil {
+			return err
+		}
+		l.end.Store(offset)
+		return nil
+	}
+	if err := l.files.RemoveFrom(f.Base + l.o.FileSize); err != nil {
+		return err
+	}
+	if clear {
+		if err := f.Zero(offset-f.Base, f.Base+l.o.FileSize-offset); err != nil {
+			return fmt.Errorf("cannot clear the commit log behind %d: %w", offset, err)
+		}
+		if err := f.Datasync(); err != nil {
+			return fmt.Errorf("cannot clear the commit log behind %d: %w", offset, err)
+		}
+	}
+	l.end.Store(offset)
+	if offset-f.Base >= l.o.FileSize/2 {
+		l.prepare()
+	}
+	return nil
+}

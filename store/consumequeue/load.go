@@ -1,0 +1,214 @@
+package consumequeue
+
+import (
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strconv"
+
+	"github.com/skylarkmq/skylark/store/fsys"
+	"github.com/skylarkmq/skylark/store/segment"
+)
+
+// Load finds all queues in the folder of c and sets their bounds from their files. match reports whether
+// a unit points to the record of that queue offset in the CommitLog; units at the end that do not are cut
+// (and zeroed, so that they cannot come back). Names that are no queue are passed over, as in Java.
+func Load(c *Config, match func(q *Queue, offset int64, u Unit) bool) ([]*Queue, error) {
+	topics, err := c.FS.List(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list %s: %w", c.Dir, err)
+	}
+	var out []*Queue
+	for _, t := range topics {
+		if !t.Dir {
+			continue
+		}
+		ids, err := c.FS.List(filepath.Join(c.Dir, t.Name))
+		if err != nil {
+			return nil, fmt.Errorf("cannot list queues of %s: %w", t.Name, err)
+		}
+		for _, d := range ids {
+			id, err := strconv.ParseInt(d.Name, 10, 32)
+			if !d.Dir || err != nil || id < 0 {
+				continue
+			}
+			q := New(c, t.Name, int32(id))
+			if err := q.load(match); err != nil {
+				return nil, err
+			}
+			out = append(out, q)
+		}
+	}
+	return out, nil
+}
+
+func (q *Queue) load(match func(*Queue, int64, Unit) bool) error {
+	bases, err := q.bases()
+	if err != nil || len(bases) == 0 {
+		return err
+	}
+	for len(bases) > 0 {
+		last := bases[len(bases)-1]
+		n, err := q.unitsIn(last)
+		if err != nil {
+			return err
+		}
+		end, u, err := q.trim(last, n, match)
+		if err != nil {
+			return err
+		}
+		if end > 0 || len(bases) == 1 {
+			q.hasFile = last
+			q.max.Store(last/UnitSize + end)
+			if end > 0 && u.Size != preBlankSize {
+				q.maxPhys = u.PhysicalOffset + int64(u.Size)
+			}
+			break
+		}
+		// Nothing in the last file holds: it was begun and cut back. An older file decides.
+		path, _ := q.path(last)
+		q.c.Handles.Forget(path)
+		if err := q.c.FS.Remove(path); err != nil {
+			return fmt.Errorf("cannot remove %s: %w", path, err)
+		}
+		bases = bases[:len(bases)-1]
+	}
+	q.Next = q.Max()
+	return q.loadMin(bases[0])
+}
+
+// bases lists the files of the queue; a wrong size or a hole is refused as Java refuses it.
+func (q *Queue) bases() ([]int64, error) {
+	entries, err := q.c.FS.List(q.dir())
+	if err != nil {
+		return nil, fmt.Errorf("cannot list queue %s-%d: %w", q.Topic, q.ID, err)
+	}
+	var bases []int64
+	for i, e := range entries {
+		if e.Dir {
+			continue
+		}
+		path := filepath.Join(q.dir(), e.Name)
+		base, err := strconv.ParseInt(e.Name, 10, 64)
+		if err != nil || base < 0 || base%q.c.FileSize != 0 || len(e.Name) < segment.NameDigits {
+			return nil, fmt.Errorf("cannot load queue %s-%d: the file %q does not belong there", q.Topic, q.ID, e.Name)
+		}
+		if e.Size != q.c.FileSize {
+			if i != len(entries)-1 {
+				return nil, fmt.Errorf("cannot load %s: %d bytes long, files here have %d", path, e.Size, q.c.FileSize)
+			}
+			// The last file was being made when the process died: nothing in it was promised.
+			if err := q.c.FS.Remove(path); err != nil {
+				return nil, fmt.Errorf("cannot remove %s: %w", path, err)
+			}
+			continue
+		}
+		bases = append(bases, base)
+	}
+	sort.Slice(bases, func(i, j int) bool { return bases[i] < bases[j] })
+	return bases, nil
+}
+
+// unitsIn returns how many units from the file's start are written. Units stand without gaps, so a binary
+// search finds the first empty one.
+func (q *Queue) unitsIn(base int64) (int64, error) {
+	var failed error
+	n := sort.Search(int(q.c.FileSize/UnitSize), func(i int) bool {
+		u, err := q.unit(base/UnitSize + int64(i))
+		if err != nil && failed == nil {
+			failed = err
+		}
+		return !u.valid()
+	})
+	return int64(n), failed
+}
+
+func (q *Queue) unit(offset int64) (Unit, error) {
+	var b [UnitSize]byte
+	if err := q.readFiles(offset*UnitSize, b[:]); err != nil {
+		return Unit{}, err
+	}
+	return GetUnit(b[:]), nil
+}
+
+// trim walks back from unit n of the file until one matches the CommitLog and returns how many are left
+// with the last of them. What it passes over is zeroed.
+func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) bool) (int64, Unit, error) {
+	first := base / UnitSize
+	var u Unit
+	left := n
+	for ; left > 0; left-- {
+		var err error
+		if u, err = q.unit(first + left - 1); err != nil {
+			return 0, u, err
+		}
+		if u.Size == preBlankSize || match(q, first+left-1, u) {
+			break
+		}
+	}
+	if left < n {
+		path, _ := q.path(base)
+		err := q.c.Handles.Use(path, false, 0, func(f fsys.File) error {
+			if err := f.Zero(left*UnitSize, (n-left)*UnitSize); err != nil {
+				return err
+			}
+			return f.Datasync()
+		})
+		if err != nil {
+			return 0, u, fmt.Errorf("cannot cut %s: %w", path, err)
+		}
+	}
+	if left == 0 {
+		u = Unit{}
+	}
+	return left, u, nil
+}
+
+// loadMin passes over the units in front of the first message that were never written.
+func (q *Queue) loadMin(base int64) error {
+	first := base / UnitSize
+	n := min(q.Max()-first, q.c.FileSize/UnitSize)
+	var failed error
+	skip := sort.Search(int(n), func(i int) bool {
+		u, err := q.unit(first + int64(i))
+		if err != nil && failed == nil {
+			failed = err
+		}
+		return u.Size != preBlankSize
+	})
+	q.min.Store(first + int64(skip))
+	return failed
+}
+
+// CorrectMin moves the first offset to the first unit whose record begins at or behind minPhysical.
+func (q *Queue) CorrectMin(minPhysical int64) error {
+	if minPhysical <= 0 || q.Max() == q.Min() {
+		return nil
+	}
+	lo := q.Min()
+	var failed error
+	n := sort.Search(int(q.Max()-lo), func(i int) bool {
+		var b [UnitSize]byte
+		if _, err := q.Read(lo+int64(i), b[:]); err != nil && failed == nil {
+			failed = err
+		}
+		u := GetUnit(b[:])
+		return u.Size != preBlankSize && u.PhysicalOffset >= minPhysical
+	})
+	q.SetMin(lo + int64(n))
+	return failed
+}
+
+// Reset forgets everything and removes the files: the queue is to be built anew from the CommitLog.
+func (q *Queue) Reset() error {
+	if err := q.Delete(); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.deleted, q.hasFile, q.maxPhys, q.tailBase = false, -1, 0, 0
+	q.min.Store(0)
+	q.max.Store(0)
+	q.Next = 0
+	return nil
+}

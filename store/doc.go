@@ -1,0 +1,40 @@
+// Package store keeps messages in Java's files and finds them again.
+//
+// # The path of a message
+//
+// The caller (an event loop) encodes records into a Group and gives it to Submit, which only queues it.
+// The append goroutine takes all groups that are there, gives each record its queue offset, physical
+// offset and store timestamp, writes the whole round by one pwritev, and publishes it: each record's unit
+// is added to its ConsumeQueue in memory, where consumers see it, pulls that wait are woken, and the
+// group's owner is told, which answers its producers. Nothing waits for more work: the running write is
+// what lets the next round grow.
+//
+// In SYNC_FLUSH the round goes to the flush goroutine between write and publish; it makes all rounds it
+// finds durable by one fdatasync. So a consumer never sees what a power cut could take back.
+//
+// # Goroutines
+//
+//   - append: the only writer of the CommitLog and of queue offsets;
+//   - flush: fdatasync of the CommitLog, each FlushInterval or, in SYNC_FLUSH, at once;
+//   - tidy: writes ConsumeQueue units from memory to their files, makes them durable, then the
+//     checkpoint; gives idle cache memory back;
+//   - commitlog prepares the next file in a goroutine of its own.
+//
+// # Lock order
+//
+// Store.topicsMu, then Queue.mu. Store.inMu, flushMu and dirtyMu are leaves. No lock is held during
+// a disk access or a call to an Owner or a Listener.
+//
+// # Crash rules
+//
+// The CommitLog alone is the truth; ConsumeQueues are derived. The checkpoint is written only when all
+// that it names is durable: CommitLog first, then ConsumeQueues, then the checkpoint. Recovery scans the
+// CommitLog from the checkpoint, cuts it at the first record that is not whole and zeroes what follows,
+// and puts the missing units back. It changes nothing that a second run would not find and do again.
+// A write or sync error is final (Store.Err): the store answers reads and refuses writes.
+//
+// # Files
+//
+// Java's (spec/store.md 1): lock, abort, checkpoint, commitlog/, consumequeue/. Skylark's own state is
+// under skylark/: prep/ for the next CommitLog file, watermark for how far the log was durable.
+package store

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/fsys"
+)
+
+// flusher is the state of the flush goroutine.
+type flusher struct {
+	mu     sync.Mutex
+	groups []*Group // SYNC_FLUSH: written, not durable yet
+	wake   chan struct{}
+	stop   chan struct{}
+	done   chan struct{}
+}
+
+func (s *Store) flushLater(groups []*Group) {
+	s.fl.mu.Lock()
+	s.fl.groups = append(s.fl.groups, groups...)
+	s.fl.mu.Unlock()
+	select {
+	case s.fl.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) flushLoop() {
+	defer close(s.fl.done)
+	every := time.Duration(s.o.FlushIntervalCommitLog) * time.Millisecond
+	t := time.NewTicker(every)
+	defer t.Stop()
+	var groups []*Group
+	for stopping := false; ; {
+		select {
+		case <-s.fl.wake:
+		case <-t.C:
+		case <-s.fl.stop:
+			stopping = true
+		}
+		s.fl.mu.Lock()
+		groups, s.fl.groups = s.fl.groups, groups[:0]
+		s.fl.mu.Unlock()
+		err := s.syncLog()
+		if err != nil {
+			s.finish(groups, ErrReadOnly)
+		} else {
+			s.publish(groups)
+			s.finish(groups, nil)
+		}
+		clear(groups)
+		if stopping {
+			return
+		}
+	}
+}
+
+// syncLog makes the CommitLog durable as far as it is written now. After the first error it always fails.
+func (s *Store) syncLog() error {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
+	if s.failed.Load() {
+		return ErrReadOnly
+	}
+	stamp := s.lastStore.Load()
+	from, to := s.flushed.Load(), s.log.End()
+	if from == to {
+		return nil
+	}
+	if err := s.log.Sync(from, to); err != nil {
+		s.fail(err)
+		return ErrReadOnly
+	}
+	s.flushed.Store(to)
+	s.flushedStamp.Store(stamp)
+	return nil
+}
+
+// tidyLoop writes units to files and checkpoints.
+func (s *Store) tidyLoop() {
+	defer close(s.tidyDone)
+	every := time.Duration(s.o.FlushIntervalConsumeQueue) * time.Millisecond
+	t := time.NewTicker(every)
+	defer t.Stop()
+	trim := 0
+	for {
+		select {
+		case <-s.tidyStop:
+			return
+		case <-s.tidyNow:
+			if err := s.writeUnits(); err != nil {
+				s.unitsFailed(err)
+			}
+		case <-t.C:
+			if err := s.checkpoint(); err != nil {
+				s.unitsFailed(err)
+			}
+			if trim++; trim%5 == 0 {
+				s.log.Trim()
+			}
+		}
+	}
+}
+
+// unitsFailed reports units that could not be written. They stay in memory, where readers find them, and
+// are tried again, unless what failed is a sync: then nothing says what of the files is durable.
+func (s *Store) unitsFailed(err error) {
+	if s.failed.Load() {
+		return
+	}
+	s.o.Logger.Error().Err(err).Msg("cannot write the consume queues, trying again")
+}
+
+// writeUnits writes the units of all dirty queues to their files.
+func (s *Store) writeUnits() error {
+	s.dirtyMu.Lock()
+	queues := s.dirtyQueues
+	s.dirtyQueues = nil
+	s.dirtyMu.Unlock()
+	var first error
+	for _, q := range queues {
+		s.filesMu.Lock()
+		wrote, err := q.Flush(func(path string) { s.touched[path] = struct{}{} })
+		s.filesMu.Unlock()
+		s.dirtyUnits.Add(-int64(wrote))
+		if err != nil || q.Dirty() {
+			s.dirtyMu.Lock()
+			s.dirtyQueues = append(s.dirtyQueues, q)
+			s.dirtyMu.Unlock()
+		}
+		if err != nil && first == nil {
+			first = err
+		}
+	}
+	s.dirtyMu.Lock()
+	s.dirtyCond.Broadcast()
+	s.dirtyMu.Unlock()
+	return first
+}
+
+// checkpoint makes everything published so far durable, in the order the crash rules demand, and writes
+// the checkpoint. Without news it does nothing.
+func (s *Store) checkpoint() error {
+	stamp, logic := s.lastStore.Load(), s.dispatched.Load()
+	if logic == s.cp.logicsPhysicalOffset && len(s.touched) == 0 && s.dirtyUnits.Load() == 0 {
+		return nil
+	}
+	if err := s.syncLog(); err != nil {
+		return err
+	}
+	if err := s.writeUnits(); err != nil {
+		return err
+	}
+	for path := range s.touched {
+		if err := s.cq.Handles.Use(path, false, 0, fsys.File.Datasync); err != nil {
+			if s.gone(path) {
+				continue // the topic was deleted meanwhile
+			}
+			err = fmt.Errorf("cannot sync %s: %w", path, err)
+			s.fail(err)
+			return err
+		}
+	}
+	clear(s.touched)
+	s.cp.physicMsgTimestamp = s.flushedStamp.Load()
+	s.cp.logicsMsgTimestamp = stamp
+	s.cp.logicsPhysicalOffset = logic
+	if err := s.cp.write(s.cpFile); err != nil {
+		s.fail(err)
+		return err
+	}
+	if err := s.wm.write(s.wmFile, s.flushed.Load()); err != nil {
+		s.fail(err)
+		return err
+	}
+	return nil
+}
+
+// gone reports whether a file of a queue does not exist any more.
+func (s *Store) gone(path string) bool {
+	f, err := s.o.FS.Open(path, false)
+	if err != nil {
+		return true
+	}
+	_ = f.Close()
+	return false
+}
+
+// markDirty puts a queue that recovery has added units to on the list of those to be written.
+func (s *Store) markDirty(q *consumequeue.Queue) {
+	s.dirtyMu.Lock()
+	s.dirtyQueues = append(s.dirtyQueues, q)
+	s.dirtyMu.Unlock()
+}

@@ -1,0 +1,206 @@
+package fsys
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// FS is what the store does to folders. OS is the real one.
+type FS interface {
+	// Open opens the file at path for reading and writing; with create it is made when absent.
+	Open(path string, create bool) (File, error)
+	// List returns the names and sizes in a folder, sorted by name; a missing folder is empty.
+	List(dir string) ([]Entry, error)
+	MkdirAll(dir string) error
+	Rename(from, to string) error
+	Remove(path string) error
+	RemoveAll(path string) error
+	// SyncDir makes a folder's names durable.
+	SyncDir(dir string) error
+}
+
+// Entry is one name in a folder.
+type Entry struct {
+	Name string
+	Dir  bool
+	Size int64
+}
+
+// File is an open file. Reads and writes name their offset and may run at the same time.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	// WriteVec writes all pieces one behind the other at off. Whatever it wrote before an error is
+	// unspecified.
+	WriteVec(pieces [][]byte, off int64) error
+	// Datasync makes what was written durable. After an error nothing written since the last success may
+	// be taken for durable, even if a later call succeeds.
+	Datasync() error
+	// Allocate reserves space for the first size bytes and makes the file that long, all zero.
+	Allocate(size int64) error
+	// Truncate sets the length; new bytes are zero and take no space.
+	Truncate(size int64) error
+	// Zero overwrites n bytes from off by zeros without changing the length.
+	Zero(off, n int64) error
+	Size() (int64, error)
+	Close() error
+}
+
+// OS is the real file system.
+type OS struct{}
+
+// Open implements FS.
+func (OS) Open(path string, create bool) (File, error) {
+	flags := os.O_RDWR
+	if create {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return &osFile{File: f}, nil
+}
+
+// List implements FS.
+func (OS) List(dir string) ([]Entry, error) {
+	des, err := os.ReadDir(dir)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	out := make([]Entry, 0, len(des))
+	for _, d := range des {
+		e := Entry{Name: d.Name(), Dir: d.IsDir()}
+		if !e.Dir {
+			info, err := d.Info()
+			if err != nil {
+				return nil, err
+			}
+			e.Size = info.Size()
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// MkdirAll implements FS.
+func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o755) }
+
+// Rename implements FS.
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Remove implements FS.
+func (OS) Remove(path string) error { return os.Remove(path) }
+
+// RemoveAll implements FS.
+func (OS) RemoveAll(path string) error { return os.RemoveAll(path) }
+
+// SyncDir implements FS.
+func (OS) SyncDir(dir string) error { return SyncDir(dir) }
+
+type osFile struct{ *os.File }
+
+// maxIovecs is the most pieces the kernel takes at once (UIO_MAXIOV).
+const maxIovecs = 1024
+
+// WriteVec implements File.
+func (f *osFile) WriteVec(pieces [][]byte, off int64) error {
+	if len(pieces) == 1 {
+		_, err := f.WriteAt(pieces[0], off)
+		return err
+	}
+	fd := int(f.Fd())
+	for len(pieces) > 0 {
+		n, err := unix.Pwritev(fd, pieces[:min(len(pieces), maxIovecs)], off)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return &os.PathError{Op: "pwritev", Path: f.Name(), Err: err}
+		}
+		if n == 0 {
+			return &os.PathError{Op: "pwritev", Path: f.Name(), Err: io.ErrShortWrite}
+		}
+		off += int64(n)
+		for len(pieces) > 0 && n >= len(pieces[0]) {
+			n -= len(pieces[0])
+			pieces = pieces[1:]
+		}
+		if n > 0 { // a short write: the rest of this piece goes by itself, the caller's slice stays whole
+			m, err := f.WriteAt(pieces[0][n:], off)
+			if err != nil {
+				return err
+			}
+			off += int64(m)
+			pieces = pieces[1:]
+		}
+	}
+	return nil
+}
+
+// Datasync implements File.
+func (f *osFile) Datasync() error {
+	for {
+		err := unix.Fdatasync(int(f.Fd()))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+		}
+		return nil
+	}
+}
+
+// Allocate implements File. Where the file system cannot reserve, the file is made sparse, as Java's is.
+func (f *osFile) Allocate(size int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EOPNOTSUPP:
+			return f.Truncate(size)
+		case err != nil:
+			return &os.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+		}
+		return nil
+	}
+}
+
+// Zero implements File.
+func (f *osFile) Zero(off, n int64) error {
+	if n <= 0 {
+		return nil
+	}
+	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+	if err == nil {
+		return nil
+	}
+	block := make([]byte, min(n, 1<<20))
+	for n > 0 {
+		m := min(n, int64(len(block)))
+		if _, err := f.WriteAt(block[:m], off); err != nil {
+			return fmt.Errorf("cannot zero %s from %d: %w", f.Name(), off, err)
+		}
+		off += m
+		n -= m
+	}
+	return nil
+}
+
+// Size implements File.
+func (f *osFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}

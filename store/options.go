@@ -1,0 +1,131 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/fsys"
+)
+
+// Flush disk types. Java: FlushDiskType.
+const (
+	AsyncFlush = "ASYNC_FLUSH"
+	SyncFlush  = "SYNC_FLUSH"
+)
+
+// Options are the keys of Java's MessageStoreConfig that this store uses, under Java's names, and what
+// the program adds. DefaultOptions gives Java's defaults.
+type Options struct {
+	StorePathRootDir             string `prop:"storePathRootDir"`   // ~/store
+	StorePathCommitLog           string `prop:"storePathCommitLog"` // <root>/commitlog
+	MappedFileSizeCommitLog      int64  `prop:"mappedFileSizeCommitLog"`
+	MappedFileSizeConsumeQueue   int64  `prop:"mappedFileSizeConsumeQueue"` // bytes, rounded up to whole units
+	MaxMessageSize               int32  `prop:"maxMessageSize"`             // bytes of a body, or of a whole batch
+	FlushDiskType                string `prop:"flushDiskType"`
+	FlushIntervalCommitLog       int32  `prop:"flushIntervalCommitLog"`        // ms
+	FlushIntervalConsumeQueue    int32  `prop:"flushIntervalConsumeQueue"`     // ms
+	MessageDelayLevel            string `prop:"messageDelayLevel"`             // "1s 5s ..."
+	OsPageCacheBusyTimeOutMills  int64  `prop:"osPageCacheBusyTimeOutMills"`   // ms
+	AccessMessageInMemoryMaxRate int32  `prop:"accessMessageInMemoryMaxRatio"` // % of RAM
+	MaxTransferBytesInMemory     int32  `prop:"maxTransferBytesOnMessageInMemory"`
+	MaxTransferCountInMemory     int32  `prop:"maxTransferCountOnMessageInMemory"`
+	MaxTransferBytesInDisk       int32  `prop:"maxTransferBytesOnMessageInDisk"`
+	MaxTransferCountInDisk       int32  `prop:"maxTransferCountOnMessageInDisk"`
+	MaxFilterMessageSize         int32  `prop:"maxFilterMessageSize"` // bytes of units looked at by one pull
+
+	Logger zerolog.Logger
+	// FS is the file system, the real one when nil.
+	FS fsys.FS
+	// Listener is told of each message on a queue with Waiters, on the append goroutine (in SYNC_FLUSH the
+	// flush goroutine). It must not block.
+	Listener func(q *consumequeue.Queue, queueOffset, tagsCode int64)
+	// OnFatal is called once, on a goroutine of the store, when a disk error has made the store refuse writes.
+	OnFatal func(err error)
+	// CacheBytes bounds the read cache; 0: 24 MiB.
+	CacheBytes int
+	// MaxQueuedBytes bounds the records that wait for the append goroutine; 0: 64 MiB.
+	MaxQueuedBytes int64
+	// Now is the wall clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// DefaultOptions returns Java's defaults (MessageStoreConfig, 5.5.0).
+func DefaultOptions() Options {
+	home, _ := os.UserHomeDir()
+	return Options{
+		StorePathRootDir:             filepath.Join(home, "store"),
+		MappedFileSizeCommitLog:      1 << 30,
+		MappedFileSizeConsumeQueue:   300000 * consumequeue.UnitSize,
+		MaxMessageSize:               4 << 20,
+		FlushDiskType:                AsyncFlush,
+		FlushIntervalCommitLog:       500,
+		FlushIntervalConsumeQueue:    1000,
+		MessageDelayLevel:            "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h",
+		OsPageCacheBusyTimeOutMills:  1000,
+		AccessMessageInMemoryMaxRate: 40,
+		MaxTransferBytesInMemory:     256 << 10,
+		MaxTransferCountInMemory:     32,
+		MaxTransferBytesInDisk:       64 << 10,
+		MaxTransferCountInDisk:       8,
+		MaxFilterMessageSize:         16000,
+	}
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.StorePathRootDir == "" {
+		return o, fmt.Errorf("storePathRootDir is not set")
+	}
+	if o.StorePathCommitLog == "" {
+		o.StorePathCommitLog = filepath.Join(o.StorePathRootDir, "commitlog")
+	}
+	if strings.Contains(o.StorePathCommitLog, ",") {
+		return o, fmt.Errorf("storePathCommitLog %q names several folders, which is not built yet", o.StorePathCommitLog)
+	}
+	if o.MappedFileSizeCommitLog < 4<<10 {
+		return o, fmt.Errorf("mappedFileSizeCommitLog %d is too small", o.MappedFileSizeCommitLog)
+	}
+	unit := int64(consumequeue.UnitSize)
+	o.MappedFileSizeConsumeQueue = max((o.MappedFileSizeConsumeQueue+unit-1)/unit, 1) * unit
+	switch o.FlushDiskType {
+	case AsyncFlush, SyncFlush:
+	default:
+		return o, fmt.Errorf("flushDiskType %q is neither %s nor %s", o.FlushDiskType, AsyncFlush, SyncFlush)
+	}
+	if o.FS == nil {
+		o.FS = fsys.OS{}
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 24 << 20
+	}
+	if o.MaxQueuedBytes == 0 {
+		o.MaxQueuedBytes = 64 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.FlushIntervalCommitLog = max(o.FlushIntervalCommitLog, 10)
+	o.FlushIntervalConsumeQueue = max(o.FlushIntervalConsumeQueue, 10)
+	return o, nil
+}
+
+// totalMemory returns the machine's memory in bytes, by which Java decides what counts as "in memory".
+func totalMemory() int64 {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err == nil {
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 1 && f[0] == "MemTotal:" {
+				if kb, err := strconv.ParseInt(f[1], 10, 64); err == nil {
+					return kb << 10
+				}
+			}
+		}
+	}
+	return 8 << 30
+}

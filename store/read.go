@@ -1,0 +1,242 @@
+package store
+
+import (
+	"errors"
+	"sort"
+	"sync"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/commitlog"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+)
+
+// Status says what a Get found. Java: GetMessageStatus; the names are what clients see as remark.
+type Status string
+
+// The statuses of Get.
+const (
+	Found               Status = "FOUND"
+	NoMatchedMessage    Status = "NO_MATCHED_MESSAGE"
+	MessageWasRemoving  Status = "MESSAGE_WAS_REMOVING"
+	OffsetFoundNull     Status = "OFFSET_FOUND_NULL"
+	OffsetOverflowBadly Status = "OFFSET_OVERFLOW_BADLY"
+	OffsetOverflowOne   Status = "OFFSET_OVERFLOW_ONE"
+	OffsetTooSmall      Status = "OFFSET_TOO_SMALL"
+	NoMatchedLogicQueue Status = "NO_MATCHED_LOGIC_QUEUE"
+	NoMessageInQueue    Status = "NO_MESSAGE_IN_QUEUE"
+	OffsetReset         Status = "OFFSET_RESET"
+)
+
+// GetRequest asks for messages of one queue.
+type GetRequest struct {
+	Queue       *consumequeue.Queue // nil: the queue was never used
+	Offset      int64
+	MaxMessages int
+	// Match selects units by tags code; nil takes all.
+	Match func(tagsCode int64) bool
+}
+
+// GetResult describes what Get found.
+type GetResult struct {
+	Status                           Status
+	NextOffset, MinOffset, MaxOffset int64
+	Messages                         int
+	// Behind is how many bytes of log follow the last record looked at.
+	Behind int64
+}
+
+// maxReply bounds the bytes of one reply. Java: ManyMessageTransfer, 128 MiB; a frame holds 16 MiB.
+const maxReply = 12 << 20
+
+var unitBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Get appends the records that the request asks for to dst. The rules are Java's
+// (DefaultMessageStore.getMessage, spec/store.md 3.5).
+func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
+	var res GetResult
+	q := r.Queue
+	if q == nil {
+		res.Status = NoMatchedLogicQueue
+		return dst, res, nil
+	}
+	res.MinOffset, res.MaxOffset = q.Min(), q.Max()
+	switch {
+	case res.MaxOffset == 0:
+		res.Status, res.NextOffset = NoMessageInQueue, 0
+	case r.Offset < res.MinOffset:
+		res.Status, res.NextOffset = OffsetTooSmall, res.MinOffset
+	case r.Offset == res.MaxOffset:
+		res.Status, res.NextOffset = OffsetOverflowOne, r.Offset
+	case r.Offset > res.MaxOffset:
+		res.Status, res.NextOffset = OffsetOverflowBadly, res.MaxOffset
+	default:
+		return s.collect(dst, r, res)
+	}
+	return dst, res, nil
+}
+
+func (s *Store) collect(dst []byte, r GetRequest, res GetResult) ([]byte, GetResult, error) {
+	n := max(r.MaxMessages, 1)
+	if r.Match != nil {
+		n = max(n, int(s.o.MaxFilterMessageSize)/consumequeue.UnitSize)
+	}
+	buf := unitBuffers.Get().(*[]byte)
+	defer unitBuffers.Put(buf)
+	if need := n * consumequeue.UnitSize; cap(*buf) < need {
+		*buf = make([]byte, need)
+	}
+	units := (*buf)[:n*consumequeue.UnitSize]
+	n, err := r.Queue.Read(r.Offset, units)
+	if err != nil {
+		return dst, res, err
+	}
+	if n == 0 {
+		res.Status, res.NextOffset = OffsetFoundNull, r.Offset
+		return dst, res, nil
+	}
+	return s.records(dst, r, res, units[:n*consumequeue.UnitSize])
+}
+
+// records reads the records of the units that match, up to the limits of a reply.
+func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) ([]byte, GetResult, error) {
+	end := s.log.End()
+	start := len(dst)
+	dense := isDense(units)
+	res.Status, res.NextOffset = NoMatchedMessage, r.Offset
+	for ; len(units) > 0; units = units[consumequeue.UnitSize:] {
+		u := consumequeue.GetUnit(units)
+		res.Behind = end - u.PhysicalOffset
+		if res.Messages > 0 && s.full(res.Messages, r.MaxMessages, len(dst)-start, int(u.Size), res.Behind) {
+			break
+		}
+		if r.Match != nil && !r.Match(u.TagsCode) {
+			res.NextOffset++
+			continue
+		}
+		var err error
+		dst, err = s.log.Read(dst, u.PhysicalOffset, int(u.Size), dense)
+		if errors.Is(err, commitlog.ErrNoRecord) {
+			if res.Messages == 0 {
+				res.Status = MessageWasRemoving
+			}
+			res.NextOffset++
+			continue
+		}
+		if err != nil {
+			return dst[:start], res, err
+		}
+		res.Messages++
+		res.NextOffset++
+		res.Status = Found
+	}
+	return dst, res, nil
+}
+
+// full reports whether a reply with messages records of size bytes may take no further one.
+func (s *Store) full(messages, limit, size, next int, behind int64) bool {
+	bytes, count := int(s.o.MaxTransferBytesInMemory), int(s.o.MaxTransferCountInMemory)
+	if behind > s.memory {
+		bytes, count = int(s.o.MaxTransferBytesInDisk), int(s.o.MaxTransferCountInDisk)
+	}
+	return messages >= limit || messages >= count || size+next > bytes || size+next > maxReply
+}
+
+// isDense reports whether the records of the units lie close enough together for the cache to pay: each
+// block read for them holds several, of these or of neighbouring queues.
+func isDense(units []byte) bool {
+	n := len(units) / consumequeue.UnitSize
+	if n < 4 {
+		return false
+	}
+	n = min(n, 32)
+	first, last := consumequeue.GetUnit(units), consumequeue.GetUnit(units[(n-1)*consumequeue.UnitSize:])
+	bytes := int64(first.Size+last.Size) / 2 * int64(n)
+	return last.PhysicalOffset-first.PhysicalOffset <= 32*bytes
+}
+
+// MinOffset returns the first queue offset there is, 0 for an unknown queue.
+func (s *Store) MinOffset(topic string, queueID int32) int64 {
+	if q := s.Find(topic, queueID); q != nil {
+		return q.Min()
+	}
+	return 0
+}
+
+// MaxOffset returns the next queue offset, 0 for an unknown queue.
+func (s *Store) MaxOffset(topic string, queueID int32) int64 {
+	if q := s.Find(topic, queueID); q != nil {
+		return q.Max()
+	}
+	return 0
+}
+
+// InMemory reports whether the message at a queue offset is young enough to count as being in memory.
+// Java: ConsumeQueueStore.checkInMemByConsumeOffset.
+func (s *Store) InMemory(topic string, queueID int32, queueOffset int64) bool {
+	q := s.Find(topic, queueID)
+	if q == nil {
+		return true
+	}
+	u, ok, err := q.At(queueOffset)
+	return err == nil && ok && s.log.End()-u.PhysicalOffset <= s.memory
+}
+
+// StoreTime returns the store timestamp in ms of the message at a queue offset, -1 when there is none.
+func (s *Store) StoreTime(topic string, queueID int32, queueOffset int64) int64 {
+	q := s.Find(topic, queueID)
+	if q == nil || queueOffset < q.Min() {
+		return -1
+	}
+	return s.storeTime(q, queueOffset)
+}
+
+func (s *Store) storeTime(q *consumequeue.Queue, queueOffset int64) int64 {
+	u, ok, err := q.At(queueOffset)
+	if err != nil || !ok {
+		return -1
+	}
+	_, t, err := s.log.Head(u.PhysicalOffset)
+	if err != nil {
+		return -1
+	}
+	return t
+}
+
+// OffsetByTime returns the offset of the first message stored at or after timestamp (ms) or, with upper,
+// of the last one stored at or before it. Outside the queue's time it returns the nearest end; for an
+// unknown queue 0. Java: ConsumeQueue.binarySearchInQueueByTime.
+func (s *Store) OffsetByTime(topic string, queueID int32, timestamp int64, upper bool) int64 {
+	q := s.Find(topic, queueID)
+	if q == nil {
+		return 0
+	}
+	lo, hi := q.Min(), q.Max()
+	if lo == hi {
+		return hi
+	}
+	n := sort.Search(int(hi-lo), func(i int) bool {
+		t := s.storeTime(q, lo+int64(i))
+		if upper {
+			return t > timestamp
+		}
+		return t >= timestamp
+	})
+	at := lo + int64(n)
+	if upper && n > 0 && at < hi {
+		at--
+	}
+	return at
+}
+
+// ReadRecord returns a copy of the record at a physical offset. It fails with commitlog.ErrNoRecord when
+// there is none.
+func (s *Store) ReadRecord(physicalOffset int64) ([]byte, error) {
+	b, _, err := s.log.Record(nil, physicalOffset)
+	return b, err
+}
+
+// Record returns the record at a physical offset, parsed.
+func (s *Store) Record(physicalOffset int64) (message.Record, error) {
+	_, r, err := s.log.Record(nil, physicalOffset)
+	return r, err
+}

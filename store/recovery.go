@@ -1,0 +1,283 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/commitlog"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+)
+
+// recover finds the end of the CommitLog, cuts what a crash tore, loads the ConsumeQueues and puts back the
+// units they miss. It changes nothing that a second run would not do again, so it may be killed at any time.
+func (s *Store) recover() error {
+	begun := time.Now()
+	root := s.o.StorePathRootDir
+	_, statErr := os.Stat(s.abortPath())
+	clean := statErr != nil
+	var err error
+	if s.cp, err = readCheckpoint(s.o.FS, root); err != nil {
+		return err
+	}
+	s.wm = readWatermark(s.o.FS, root)
+	if err := s.refuseForeign(root); err != nil {
+		return err
+	}
+	start, end, err := s.findEnd(clean)
+	if err != nil {
+		return err
+	}
+	if err := s.log.SetEnd(end, !clean || s.dirtyBehind(end)); err != nil {
+		return err
+	}
+	if err := s.loadQueues(); err != nil {
+		return err
+	}
+	n, err := s.redispatch(start, nil)
+	if err != nil {
+		return err
+	}
+	s.flushed.Store(min(start, end))
+	s.flushedStamp.Store(s.cp.physicMsgTimestamp)
+	s.dispatched.Store(end)
+	min := s.log.Min()
+	s.eachQueue(func(q *consumequeue.Queue) {
+		if e := q.CorrectMin(min); e != nil && err == nil {
+			err = e
+		}
+	})
+	s.o.Logger.Info().Bool("clean", clean).Int64("from", start).Int64("end", end).Int("unitsAdded", n).Dur("took", time.Since(begun)).Msg("message store recovered")
+	return err
+}
+
+// refuseForeign stops at a folder whose data this store would not see: consume queues in RocksDB, DLedger
+// logs. Java: storeType=defaultRocksDB, enableDLegerCommitLog.
+func (s *Store) refuseForeign(root string) error {
+	if _, err := os.Stat(filepath.Join(s.cq.Dir, "CURRENT")); err == nil {
+		return fmt.Errorf("%s is a RocksDB (storeType=defaultRocksDB), which is not built; export it to files first", s.cq.Dir)
+	}
+	if m, _ := filepath.Glob(filepath.Join(root, "dledger-*")); len(m) > 0 {
+		return fmt.Errorf("%s holds a DLedger log, which is not built", m[0])
+	}
+	return nil
+}
+
+// findEnd returns where units may be missing from and the end of the log.
+func (s *Store) findEnd(clean bool) (start, end int64, err error) {
+	start = s.scanStart(clean)
+	sc := s.log.Scan(start)
+	var last int64
+	for {
+		r, _, ok := sc.Next()
+		if !ok {
+			break
+		}
+		last = max(last, r.StoreTimestamp)
+	}
+	if sc.Err() != nil && clean && sc.At() == start {
+		// The checkpoint does not name the start of a record: trust nothing but the file's start.
+		if f := fileStart(s.log, start); f < start {
+			s.cp.logicsPhysicalOffset = 0
+			return s.findEndFrom(f)
+		}
+	}
+	s.lastStore.Store(max(last, s.cp.physicMsgTimestamp))
+	return start, sc.At(), s.checkCut(sc)
+}
+
+func (s *Store) findEndFrom(start int64) (int64, int64, error) {
+	sc := s.log.Scan(start)
+	for {
+		r, _, ok := sc.Next()
+		if !ok {
+			break
+		}
+		s.lastStore.Store(max(s.lastStore.Load(), r.StoreTimestamp))
+	}
+	return start, sc.At(), s.checkCut(sc)
+}
+
+// checkCut refuses to cut what was durable once, or what whole records follow: that is damage, not the end
+// of a crash.
+func (s *Store) checkCut(sc *commitlog.Scanner) error {
+	at := sc.At()
+	if at < s.wm.offset {
+		return fmt.Errorf("the commit log is damaged at %d, below %d, up to which it was durable (%v); nothing was changed", at, s.wm.offset, sc.Err())
+	}
+	if sc.Err() == nil || s.wm.offset > 0 {
+		return nil
+	}
+	if next, ok := s.log.ValidBehind(at); ok {
+		return fmt.Errorf("the commit log is damaged at %d (%v) and whole again at %d; nothing was changed", at, sc.Err(), next)
+	}
+	return nil
+}
+
+func fileStart(l *commitlog.Log, offset int64) int64 { return offset - offset%l.FileSize() }
+
+// scanStart chooses the offset up to which the units are known to be durable. After a crash the whole
+// file around it is looked at.
+func (s *Store) scanStart(clean bool) int64 {
+	starts := s.log.FileStarts()
+	if len(starts) == 0 {
+		return 0
+	}
+	first, end := starts[0], starts[len(starts)-1]+s.log.FileSize()
+	if p := s.cp.logicsPhysicalOffset; p > 0 && p >= first && p <= end {
+		if clean {
+			return p
+		}
+		return max(first, fileStart(s.log, min(p, end-1)))
+	}
+	// A checkpoint of Java before 5.4: the last file that begins with a record older than what is durable.
+	limit := min(s.cp.physicMsgTimestamp, s.cp.logicsMsgTimestamp) - 3000
+	for i := len(starts) - 1; i > 0; i-- {
+		r, _, ok := s.log.Scan(starts[i]).Next()
+		if ok && r.PhysicalOffset == starts[i] && r.StoreTimestamp <= limit {
+			return starts[i]
+		}
+	}
+	return first
+}
+
+// dirtyBehind reports whether anything but zeros follows the end, as Java leaves it behind after a cut.
+func (s *Store) dirtyBehind(end int64) bool {
+	if s.log.Left(end) < message.BlankSize {
+		return false
+	}
+	_, _, ok := s.log.Scan(end).Next()
+	if ok {
+		return true
+	}
+	sc := s.log.Scan(end)
+	sc.Next()
+	return sc.Err() != nil
+}
+
+func (s *Store) loadQueues() error {
+	queues, err := consumequeue.Load(&s.cq, s.matches)
+	if err != nil {
+		return err
+	}
+	for _, q := range queues {
+		t := s.topic(q.Topic)
+		var old []*consumequeue.Queue
+		if p := t.byID.Load(); p != nil {
+			old = *p
+		}
+		s.put(t, old, q)
+	}
+	return nil
+}
+
+// matches reports whether a unit points to the record it should. Records in front of the log's first byte
+// are gone and prove nothing.
+func (s *Store) matches(q *consumequeue.Queue, offset int64, u consumequeue.Unit) bool {
+	if u.PhysicalOffset < s.log.Min() {
+		return true
+	}
+	if u.PhysicalOffset+int64(u.Size) > s.log.End() {
+		return false
+	}
+	size, _, err := s.log.Head(u.PhysicalOffset)
+	if err != nil || size != int(u.Size) {
+		return false
+	}
+	var b [28]byte
+	head, err := s.log.Read(b[:0], u.PhysicalOffset, len(b), false)
+	return err == nil && int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset
+}
+
+// redispatch adds the units of all records from start on that the queues do not have. With only, it looks
+// at those queues alone. A queue that misses units in front of start is built anew.
+func (s *Store) redispatch(start int64, only map[*consumequeue.Queue]bool) (int, error) {
+	added := 0
+	gaps := map[*consumequeue.Queue]bool{}
+	sc := s.log.Scan(start)
+	for {
+		r, _, ok := sc.Next()
+		if !ok || sc.At() > s.log.End() {
+			break
+		}
+		if t := r.SysFlag & message.SysFlagTransaction; t == message.SysFlagPrepared || t == message.SysFlagRollback || r.QueueID < 0 {
+			continue
+		}
+		q := s.Queue(r.Topic, r.QueueID)
+		if only != nil && !only[q] || gaps[q] {
+			continue
+		}
+		done, gap, err := s.restore(q, &r, only != nil)
+		if err != nil {
+			return added, err
+		}
+		if done {
+			added++
+		}
+		if gap {
+			gaps[q] = true
+		}
+	}
+	if len(gaps) == 0 {
+		return added, nil
+	}
+	for q := range gaps {
+		s.o.Logger.Warn().Str("topic", q.Topic).Int32("queueId", q.ID).Msg("consume queue misses units, building it anew from the commit log")
+		if err := q.Reset(); err != nil {
+			return added, err
+		}
+	}
+	n, err := s.redispatch(s.log.Min(), gaps)
+	return added + n, err
+}
+
+// restore adds the unit of one record unless it is there. gap reports that units in front of it miss.
+func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding bool) (added, gap bool, err error) {
+	switch next := q.Max(); {
+	case r.QueueOffset < next:
+		u, ok, err := q.At(r.QueueOffset)
+		if err != nil || !ok || u.PhysicalOffset >= r.PhysicalOffset {
+			return false, false, err // there, or of a topic deleted before this one
+		}
+		// The topic was deleted and made again: what the queue holds is of its former life.
+		if err := q.Reset(); err != nil {
+			return false, false, err
+		}
+		if r.QueueOffset > 0 {
+			return false, true, nil
+		}
+	case r.PhysicalOffset < q.MaxPhysical():
+		return false, false, nil // of a former life of the topic
+	case r.QueueOffset > next:
+		if !rebuilding {
+			return false, true, nil
+		}
+		if q.Min() == next {
+			q.Begin(r.QueueOffset)
+			break
+		}
+		return false, false, fmt.Errorf("cannot rebuild queue %s-%d: the commit log has no message for offsets %d to %d", q.Topic, q.ID, next, r.QueueOffset-1)
+	}
+	s.addUnit(q, consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: s.tagsCode(r)})
+	q.Next = q.Max()
+	if s.dirtyUnits.Load() > maxDirtyUnits {
+		return true, false, s.writeUnits()
+	}
+	return true, false, nil
+}
+
+func (s *Store) eachQueue(fn func(q *consumequeue.Queue)) {
+	s.topics.Range(func(_, v any) bool {
+		if p := v.(*topicQueues).byID.Load(); p != nil {
+			for _, q := range *p {
+				if q != nil {
+					fn(q)
+				}
+			}
+		}
+		return true
+	})
+}

@@ -1,0 +1,319 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/commitlog"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/fsys"
+	"github.com/skylarkmq/skylark/store/segment"
+)
+
+// openFiles bounds the consume queue files kept open.
+const openFiles = 1024
+
+// Store is an open message store.
+type Store struct {
+	o      Options
+	delays []time.Duration
+	memory int64 // bytes of RAM that count as "in memory" (accessMessageInMemoryMaxRatio)
+
+	lock *fsys.Lock
+	log  *commitlog.Log
+	cq   consumequeue.Config
+
+	topics   sync.Map   // string -> *topicQueues
+	topicsMu sync.Mutex // makes and removes entries
+
+	in         inbox
+	pieces     [][]byte // append goroutine only
+	appendDone chan struct{}
+	lastStore  atomic.Int64 // ms, newest store timestamp
+	dispatched atomic.Int64 // physical offset up to which units are visible
+
+	fl           flusher
+	syncMu       sync.Mutex
+	flushed      atomic.Int64 // physical offset up to which the log is durable
+	flushedStamp atomic.Int64 // ms, store timestamp up to which it is
+
+	dirtyMu     sync.Mutex
+	dirtyCond   sync.Cond
+	dirtyQueues []*consumequeue.Queue
+	dirtyUnits  atomic.Int64 // bytes of units in memory
+	filesMu     sync.Mutex   // one queue's files are written or deleted at a time
+	tidyNow     chan struct{}
+	tidyStop    chan struct{}
+	tidyDone    chan struct{}
+	touched     map[string]struct{} // tidy goroutine only: files written since their last sync
+	cp          checkpoint
+	wm          watermark
+	cpFile      fsys.File
+	wmFile      fsys.File
+
+	failed    atomic.Bool
+	errMu     sync.Mutex
+	err       error
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// topicQueues are the queues of one topic, by queue id; nil where none was used yet.
+type topicQueues struct {
+	byID atomic.Pointer[[]*consumequeue.Queue]
+}
+
+// Open locks the folder, recovers what is in it and starts the store's goroutines.
+func Open(o Options) (*Store, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the message store: %w", err)
+	}
+	delays, err := ParseDelayLevels(o.MessageDelayLevel)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the message store: %w", err)
+	}
+	s := &Store{
+		o: o, delays: delays, memory: totalMemory() * int64(o.AccessMessageInMemoryMaxRate) / 100,
+		appendDone: make(chan struct{}), tidyNow: make(chan struct{}, 1), tidyStop: make(chan struct{}), tidyDone: make(chan struct{}),
+		touched: map[string]struct{}{},
+	}
+	s.in.wake.L = &s.in.mu
+	s.dirtyCond.L = &s.dirtyMu
+	s.fl.wake, s.fl.stop, s.fl.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	if err := s.open(); err != nil {
+		s.release()
+		return nil, fmt.Errorf("cannot open the message store in %s: %w", o.StorePathRootDir, err)
+	}
+	go s.appendLoop()
+	go s.flushLoop()
+	go s.tidyLoop()
+	return s, nil
+}
+
+func (s *Store) open() error {
+	root := s.o.StorePathRootDir
+	for _, d := range []string{root, filepath.Join(root, "skylark"), filepath.Join(root, "config"), filepath.Join(root, "consumequeue")} {
+		if err := s.o.FS.MkdirAll(d); err != nil {
+			return err
+		}
+	}
+	var err error
+	if s.lock, err = fsys.LockFile(filepath.Join(root, "lock")); err != nil {
+		return err
+	}
+	s.cq = consumequeue.Config{FS: s.o.FS, Dir: filepath.Join(root, "consumequeue"), FileSize: s.o.MappedFileSizeConsumeQueue,
+		Handles: segment.NewHandles(s.o.FS, openFiles)}
+	s.log, err = commitlog.Open(commitlog.Options{FS: s.o.FS, Dir: s.o.StorePathCommitLog, PrepDir: filepath.Join(s.o.StorePathCommitLog, "..", "skylark", "prep"),
+		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes})
+	if err != nil {
+		return err
+	}
+	if err := s.recover(); err != nil {
+		return err
+	}
+	if err := s.openState(checkpointPath(root), checkpointSize, &s.cpFile); err != nil {
+		return err
+	}
+	if err := s.openState(watermarkPath(root), 2*watermarkSlot, &s.wmFile); err != nil {
+		return err
+	}
+	return s.markRunning()
+}
+
+func (s *Store) openState(path string, size int64, dst *fsys.File) error {
+	f, err := s.o.FS.Open(path, true)
+	if err != nil {
+		return err
+	}
+	*dst = f
+	if n, err := f.Size(); err != nil || n >= size {
+		return err
+	}
+	return f.Truncate(size)
+}
+
+func (s *Store) abortPath() string { return filepath.Join(s.o.StorePathRootDir, "abort") }
+
+// markRunning writes the abort file, whose presence at a start says that the last stop was not clean.
+// Java: DefaultMessageStore.createTempFile.
+func (s *Store) markRunning() error {
+	f, err := s.o.FS.Open(s.abortPath(), true)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	if err = errors.Join(err, f.Datasync(), f.Close()); err != nil {
+		return fmt.Errorf("cannot write the abort file: %w", err)
+	}
+	return s.o.FS.SyncDir(s.o.StorePathRootDir)
+}
+
+// Close stores what is queued, makes everything durable and, when all of that succeeded, marks the stop as
+// clean. Closing twice is fine.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() { s.closeErr = s.close() })
+	return s.closeErr
+}
+
+func (s *Store) close() error {
+	s.in.mu.Lock()
+	s.in.closed = true
+	s.in.mu.Unlock()
+	s.in.wake.Signal()
+	<-s.appendDone
+	close(s.fl.stop)
+	<-s.fl.done
+	close(s.tidyStop)
+	<-s.tidyDone
+	err := s.Err()
+	if err == nil {
+		err = s.checkpoint()
+	}
+	if err == nil {
+		err = s.cp.write(s.cpFile) // also without news, so that a first start leaves one
+	}
+	if err == nil {
+		err = s.wm.write(s.wmFile, s.flushed.Load())
+	}
+	if err == nil {
+		err = s.wmFile.Datasync()
+	}
+	if err == nil {
+		if err = s.o.FS.Remove(s.abortPath()); err == nil {
+			err = s.o.FS.SyncDir(s.o.StorePathRootDir)
+		}
+	}
+	s.release()
+	if err != nil {
+		return fmt.Errorf("cannot close the message store cleanly: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) release() {
+	for _, f := range []fsys.File{s.cpFile, s.wmFile} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+	if s.log != nil {
+		_ = s.log.Close()
+	}
+	if s.cq.Handles != nil {
+		s.cq.Handles.Close()
+	}
+	if s.lock != nil {
+		_ = s.lock.Release()
+	}
+}
+
+// Queue returns the queue of topic and id, which is made when it is new; its file appears with its first
+// message. topic is cloned if it is kept. id must not be negative.
+func (s *Store) Queue(topic string, id int32) *consumequeue.Queue {
+	if q := s.Find(topic, id); q != nil {
+		return q
+	}
+	s.topicsMu.Lock()
+	defer s.topicsMu.Unlock()
+	t := s.topic(topic)
+	var old []*consumequeue.Queue
+	if p := t.byID.Load(); p != nil {
+		old = *p
+	}
+	if int(id) < len(old) && old[id] != nil {
+		return old[id]
+	}
+	q := consumequeue.New(&s.cq, message.OwnString(topic), id)
+	s.put(t, old, q)
+	return q
+}
+
+// topic returns the entry of a topic; the caller holds topicsMu.
+func (s *Store) topic(name string) *topicQueues {
+	if v, ok := s.topics.Load(name); ok {
+		return v.(*topicQueues)
+	}
+	t := &topicQueues{}
+	s.topics.Store(message.OwnString(name), t)
+	return t
+}
+
+func (s *Store) put(t *topicQueues, old []*consumequeue.Queue, q *consumequeue.Queue) {
+	row := make([]*consumequeue.Queue, max(len(old), int(q.ID)+1))
+	copy(row, old)
+	row[q.ID] = q
+	t.byID.Store(&row)
+}
+
+// Find returns the queue of topic and id, nil when it was never used.
+func (s *Store) Find(topic string, id int32) *consumequeue.Queue {
+	v, ok := s.topics.Load(topic)
+	if !ok {
+		return nil
+	}
+	p := v.(*topicQueues).byID.Load()
+	if p == nil || id < 0 || int(id) >= len(*p) {
+		return nil
+	}
+	return (*p)[id]
+}
+
+// Topics returns the topics that have queues, sorted.
+func (s *Store) Topics() []string {
+	var out []string
+	s.topics.Range(func(k, _ any) bool {
+		out = append(out, k.(string))
+		return true
+	})
+	sort.Strings(out)
+	return out
+}
+
+// DeleteTopic removes the queues of a topic. Its records stay in the log until the log is cleaned.
+func (s *Store) DeleteTopic(topic string) error {
+	s.topicsMu.Lock()
+	v, ok := s.topics.LoadAndDelete(topic)
+	s.topicsMu.Unlock()
+	if !ok {
+		return nil
+	}
+	s.filesMu.Lock()
+	defer s.filesMu.Unlock()
+	var errs []error
+	if p := v.(*topicQueues).byID.Load(); p != nil {
+		for _, q := range *p {
+			if q != nil {
+				errs = append(errs, q.Delete())
+			}
+		}
+	}
+	errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.Dir, topic)))
+	return errors.Join(errs...)
+}
+
+// Stats are figures of a store at one moment.
+type Stats struct {
+	MinPhysical, MaxPhysical, Flushed, Dispatched int64
+	QueuedGroups                                  int
+	Writable                                      bool
+}
+
+// Stats returns the figures of now.
+func (s *Store) Stats() Stats {
+	s.in.mu.Lock()
+	n := len(s.in.groups)
+	s.in.mu.Unlock()
+	return Stats{s.log.Min(), s.log.End(), s.flushed.Load(), s.dispatched.Load(), n, !s.failed.Load()}
+}
+
+// Options returns the options in use, defaults filled in.
+func (s *Store) Options() Options { return s.o }
