@@ -55,8 +55,8 @@ type Group struct {
 type Owner interface {
 	// Appended is called once, on a goroutine of the store, and must not block: with err nil when the records
 	// are stored (in SYNC_FLUSH: durable) and visible, otherwise none of them is. The group is the owner's
-	// again. more says that another group of the same round follows, so that answers can be gathered.
-	Appended(g *Group, err error, more bool)
+	// again.
+	Appended(g *Group, err error)
 }
 
 // inbox is what waits for the append goroutine.
@@ -248,6 +248,14 @@ func (s *Store) publish(groups []*Group) {
 			s.dispatch(&g.Recs[i])
 		}
 	}
+	// Pulls are woken when the whole round is visible, so that they take all of it at once.
+	for _, g := range groups {
+		for i := range g.Recs {
+			if r := &g.Recs[i]; r.Queue.Waiters.Load() > 0 && s.o.Listener != nil {
+				s.o.Listener(r.Queue, r.QueueOffset, r.TagsCode)
+			}
+		}
+	}
 	if n := len(groups); n > 0 {
 		if recs := groups[n-1].Recs; len(recs) > 0 {
 			last := &recs[len(recs)-1]
@@ -257,14 +265,10 @@ func (s *Store) publish(groups []*Group) {
 }
 
 func (s *Store) dispatch(r *Rec) {
-	tags := r.TagsCode
 	if r.DelayMillis > 0 {
-		tags = r.StoreTimestamp + r.DelayMillis
+		r.TagsCode = r.StoreTimestamp + r.DelayMillis
 	}
-	s.addUnit(r.Queue, consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: r.Size, TagsCode: tags})
-	if r.Queue.Waiters.Load() > 0 && s.o.Listener != nil {
-		s.o.Listener(r.Queue, r.QueueOffset, tags)
-	}
+	s.addUnit(r.Queue, consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: r.Size, TagsCode: r.TagsCode})
 }
 
 // flushUnits is how many bytes of units a queue gathers before it is written without waiting for the
@@ -304,8 +308,8 @@ func (s *Store) throttle() {
 }
 
 func (s *Store) finish(groups []*Group, err error) {
-	for i, g := range groups {
-		g.Owner.Appended(g, err, i+1 < len(groups))
+	for _, g := range groups {
+		g.Owner.Appended(g, err)
 	}
 }
 

@@ -19,7 +19,7 @@ type sink struct {
 	err error
 }
 
-func (k *sink) Appended(_ *Group, err error, _ bool) {
+func (k *sink) Appended(_ *Group, err error) {
 	k.mu.Lock()
 	if err != nil {
 		k.err = err

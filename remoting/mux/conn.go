@@ -30,8 +30,15 @@ type Conn interface {
 	Calls() *Inflight
 }
 
-// Buffer is a pooled byte slice.
-type Buffer struct{ B []byte }
+// Buffer is a pooled byte slice. What stands in front of Skip is not part of its content: a reply whose
+// header is known only after its body leaves room there.
+type Buffer struct {
+	B    []byte
+	Skip int
+}
+
+// Bytes returns the content.
+func (b *Buffer) Bytes() []byte { return b.B[b.Skip:] }
 
 // bufferClasses are the capacities that are pooled; what is larger is left to the garbage collector.
 var bufferClasses = [...]int{1 << 10, 8 << 10, 64 << 10, 320 << 10}
@@ -45,10 +52,10 @@ func NewBuffer(n int) *Buffer {
 			if b, ok := bufferPools[i].Get().(*Buffer); ok {
 				return b
 			}
-			return &Buffer{make([]byte, 0, c)}
+			return &Buffer{B: make([]byte, 0, c)}
 		}
 	}
-	return &Buffer{make([]byte, 0, n)}
+	return &Buffer{B: make([]byte, 0, n)}
 }
 
 // Release gives the buffer back; it must not be used afterwards.
@@ -59,7 +66,7 @@ func (b *Buffer) Release() {
 	}
 	for i := len(bufferClasses) - 1; i >= 0; i-- {
 		if c >= bufferClasses[i] {
-			b.B = b.B[:0]
+			b.B, b.Skip = b.B[:0], 0
 			bufferPools[i].Put(b)
 			return
 		}

@@ -34,7 +34,9 @@ func (m *Mux) NewLane(o LaneOptions) *Lane {
 	o.Workers, o.Capacity = max(o.Workers, 1), max(o.Capacity, 1)
 	l := &Lane{o: o, m: m, queue: make([]*Request, min(o.Capacity, 64))}
 	l.wake.L = &l.mu
-	m.lanes = append(m.lanes, l)
+	m.lanesMu.Lock()
+	m.lanes = append(m.lanes[:len(m.lanes):len(m.lanes)], l)
+	m.lanesMu.Unlock()
 	for range o.Workers {
 		l.wg.Go(l.work)
 	}

@@ -78,6 +78,7 @@ type Stats struct {
 type Mux struct {
 	o       Options
 	routes  map[int32]*Route
+	lanesMu sync.Mutex
 	lanes   []*Lane
 	held    atomic.Int64
 	stats   struct{ panics, overloaded, timedOut, unknown atomic.Uint64 }
@@ -127,10 +128,16 @@ func (m *Mux) Close() {
 	m.closing.Do(func() {
 		close(m.stop)
 		<-m.done
-		for _, l := range m.lanes {
+		for _, l := range m.allLanes() {
 			l.close()
 		}
 	})
+}
+
+func (m *Mux) allLanes() []*Lane {
+	m.lanesMu.Lock()
+	defer m.lanesMu.Unlock()
+	return m.lanes
 }
 
 // sweepEvery is how often lanes are looked at for requests that waited too long. Java's
@@ -146,7 +153,7 @@ func (m *Mux) sweep() {
 		case <-m.stop:
 			return
 		case now := <-t.C:
-			for _, l := range m.lanes {
+			for _, l := range m.allLanes() {
 				l.expire(now)
 			}
 		}

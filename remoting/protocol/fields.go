@@ -68,11 +68,14 @@ func (p *plan) add(t reflect.Type, prefix []int) {
 
 // DecodeHeader fills the header struct that h points to from ext. Unknown fields are ignored.
 // A required field that is missing, or a value that does not parse, is an *Error with code
-// SYSTEM_ERROR that names the field (Java answers 1 with a NullPointerException's text).
+// SYSTEM_ERROR that names the field (Java answers 1 with a NullPointerException's text). Whatever did
+// parse is set all the same, so a handler that can do without the rest may ignore the error: older
+// peers leave out fields that newer headers require.
 func DecodeHeader(ext Ext, h any) error {
 	v := reflect.ValueOf(h).Elem()
 	p := planOf(v.Type())
 	var seen uint64
+	var bad error
 	next := 0
 	for i := range ext {
 		at := next
@@ -83,10 +86,13 @@ func DecodeHeader(ext Ext, h any) error {
 			}
 		}
 		next = at + 1
-		if err := p.fields[at].set(v, ext[i].Value); err != nil {
-			return err
+		if err := p.fields[at].set(v, ext[i].Value); err != nil && bad == nil {
+			bad = err
 		}
 		seen |= 1 << uint(at&63)
+	}
+	if bad != nil {
+		return bad
 	}
 	for i := range p.fields {
 		if p.fields[i].required && seen&(1<<uint(i&63)) == 0 {

@@ -220,9 +220,9 @@ func (c *conn) Write(b *mux.Buffer) {
 		b.Release()
 		return
 	}
-	n := len(b.B)
+	n := len(b.Bytes())
 	if last := len(c.out) - 1; last >= 0 && n <= coalesce && cap(c.out[last].B)-len(c.out[last].B) >= n {
-		c.out[last].B = append(c.out[last].B, b.B...)
+		c.out[last].B = append(c.out[last].B, b.Bytes()...)
 		b.Release()
 	} else {
 		c.out = append(c.out, b)
@@ -269,11 +269,11 @@ func (c *conn) write(out []*mux.Buffer) {
 	case 0:
 		return
 	case 1:
-		_, _ = c.g.Write(out[0].B) // a failed write closes the connection
+		_, _ = c.g.Write(out[0].Bytes()) // a failed write closes the connection
 	default:
 		c.iov = c.iov[:0]
 		for _, b := range out {
-			c.iov = append(c.iov, b.B)
+			c.iov = append(c.iov, b.Bytes())
 			if len(c.iov) == maxIovecs {
 				_, _ = c.g.Writev(c.iov)
 				c.iov = c.iov[:0]

@@ -1,0 +1,254 @@
+// Package pull answers PULL_MESSAGE and LITE_PULL_MESSAGE: the checks, the filter by tags, the commit that
+// rides on a pull, and the holding of pulls that have come to the end of their queue.
+package pull
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/skylarkmq/skylark/remoting/frame"
+	"github.com/skylarkmq/skylark/remoting/mux"
+	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
+	"github.com/skylarkmq/skylark/remoting/protocol/header"
+	"github.com/skylarkmq/skylark/store"
+)
+
+const faq = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details."
+
+// Why a pull is not permitted. Java: ForbiddenType.
+const (
+	forbiddenBroker       int32 = 1
+	forbiddenGroup        int32 = 2
+	forbiddenTopic        int32 = 3
+	forbiddenBroadcast    int32 = 4
+	forbiddenSubscription int32 = 5
+)
+
+// Consumers says what heartbeats have told of a group.
+type Consumers struct {
+	Known        bool // the group has live consumers
+	Broadcasting bool
+	Filter       *Filter // its subscription to the topic, nil: none
+}
+
+// Offsets is what pulling needs of the consumer offset table.
+type Offsets interface {
+	Commit(client, group, topic string, queueID int32, offset int64)
+	CommitPull(group, topic string, queueID int32, offset int64)
+	// TakeReset returns and forgets an offset that an operator has set for the queue.
+	TakeReset(group, topic string, queueID int32) (int64, bool)
+}
+
+// Options of a Puller.
+type Options struct {
+	Logger   zerolog.Logger
+	BrokerIP string
+	Readable bool // brokerPermission
+	// LitePull is litePullMessageEnable.
+	LitePull bool
+	// LongPolling is longPollingEnable; without it a pull is held for ShortPolling only.
+	LongPolling  bool
+	ShortPolling time.Duration
+	Store        *store.Store
+	Topic        func(topic string) *body.TopicConfig
+	Group        func(group string) *body.SubscriptionGroupConfig
+	// Forbidden reports whether the group may not read the topic (UPDATE_AND_GET_GROUP_FORBIDDEN).
+	Forbidden func(group, topic string) bool
+	Consumers func(group, topic string) Consumers
+	Offsets   Offsets
+	// Count is told of messages given to a group.
+	Count func(group, topic string, messages, bytes int)
+}
+
+// Puller handles the pull codes.
+type Puller struct {
+	o    Options
+	hold *hold
+}
+
+// New returns a Puller; Close ends its goroutine.
+func New(o Options) *Puller { return &Puller{o: o, hold: newHold(o.Store)} }
+
+// Close answers all held pulls and stops.
+func (p *Puller) Close() { p.hold.close() }
+
+// Routes returns the rows of the mux. Neither code is served on the fast port, as in Java.
+func (p *Puller) Routes(pull, litePull *mux.Lane) []mux.Route {
+	return []mux.Route{
+		{Code: protocol.PullMessage, Lane: pull, Handle: p.handle, NoFastPort: true},
+		{Code: protocol.LitePullMessage, Lane: litePull, Handle: p.handle, NoFastPort: true},
+	}
+}
+
+// refusal is an error with the forbiddenType field some refusals carry.
+func refusal(forbidden int32, code int32, format string, args ...any) *protocol.Command {
+	resp := protocol.NewResponse(code, fmt.Sprintf(format, args...))
+	if forbidden != 0 {
+		resp.Ext = protocol.Ext{{Key: "forbiddenType", Value: strconv.Itoa(int(forbidden))}}
+	}
+	return resp
+}
+
+func (p *Puller) handle(r *mux.Request) *protocol.Command {
+	var h header.PullMessageRequest
+	if err := protocol.DecodeHeader(r.Cmd.Ext, &h); err != nil {
+		return protocol.ErrorResponse(err)
+	}
+	group, topic, no := p.check(r, &h)
+	if no != nil {
+		return no
+	}
+	filter, no := p.filter(&h, group)
+	if no != nil {
+		return no
+	}
+	q := p.o.Store.Queue(h.Topic, h.QueueID)
+	if at, ok := p.o.Offsets.TakeReset(h.ConsumerGroup, h.Topic, h.QueueID); ok {
+		res := store.GetResult{Status: store.OffsetReset, NextOffset: at, MinOffset: q.Min(), MaxOffset: q.Max()}
+		return p.reply(r, &h, group, topic, nil, res)
+	}
+	out := mux.NewBuffer(headerRoom + 40<<10)
+	out.B = out.B[:headerRoom]
+	var err error
+	var res store.GetResult
+	out.B, res, err = p.o.Store.Get(out.B, store.GetRequest{Queue: q, Offset: h.QueueOffset, MaxMessages: int(h.MaxMsgNums), Match: filter.matcher()})
+	if err != nil {
+		out.Release()
+		p.o.Logger.Error().Err(err).Str("topic", h.Topic).Int32("queueId", h.QueueID).Int64("offset", h.QueueOffset).Msg("cannot read messages")
+		return protocol.NewResponse(protocol.SystemError, "store getMessage return null, "+err.Error())
+	}
+	first := r.Attempt == 0
+	if first && h.SysFlag&header.PullCommitOffset != 0 {
+		p.o.Offsets.Commit(r.Conn.Remote().String(), h.ConsumerGroup, h.Topic, h.QueueID, h.CommitOffset)
+	}
+	if first && h.SysFlag&header.PullSuspend != 0 && responseCode(res.Status, h.QueueOffset) == protocol.PullNotFound {
+		out.Release()
+		wait := p.o.ShortPolling
+		if p.o.LongPolling {
+			wait = time.Duration(h.SuspendTimeoutMillis) * time.Millisecond
+		}
+		p.hold.add(q, h.QueueOffset, filter, r, wait)
+		return nil
+	}
+	return p.reply(r, &h, group, topic, out, res)
+}
+
+// check is Java's list of conditions (PullMessageProcessor.processRequest), in its order.
+func (p *Puller) check(r *mux.Request, h *header.PullMessageRequest) (*body.SubscriptionGroupConfig, *body.TopicConfig, *protocol.Command) {
+	if !p.o.Readable {
+		return nil, nil, refusal(forbiddenBroker, protocol.NoPermission, "the broker[%s] pulling message is forbidden", p.o.BrokerIP)
+	}
+	if r.Cmd.Code == protocol.LitePullMessage && !p.o.LitePull {
+		return nil, nil, refusal(forbiddenBroker, protocol.NoPermission, "the broker[%s] for lite pull consumer is forbidden", p.o.BrokerIP)
+	}
+	g := p.o.Group(h.ConsumerGroup)
+	if g == nil {
+		return nil, nil, refusal(0, protocol.SubscriptionGroupNotExist, "subscription group [%s] does not exist, %s", h.ConsumerGroup, faq)
+	}
+	if !g.ConsumeEnable {
+		return nil, nil, refusal(forbiddenGroup, protocol.NoPermission, "subscription group no permission, %s", h.ConsumerGroup)
+	}
+	t := p.o.Topic(h.Topic)
+	if t == nil {
+		return nil, nil, refusal(0, protocol.TopicNotExist, "topic[%s] not exist, apply first please! %s", h.Topic, faq)
+	}
+	if t.Perm&permRead == 0 {
+		return nil, nil, refusal(forbiddenTopic, protocol.NoPermission, "the topic[%s] pulling message is forbidden", h.Topic)
+	}
+	if h.QueueID < 0 || h.QueueID >= t.ReadQueueNums {
+		return nil, nil, refusal(0, protocol.InvalidParameter, "queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[%s]",
+			h.QueueID, h.Topic, t.ReadQueueNums, r.Conn.Remote())
+	}
+	return g, t, nil
+}
+
+// permRead is the read bit of a topic's permission. Java: PermName.PERM_READ.
+const permRead int32 = 4
+
+// filter finds the subscription: the one in the request, or what the group's heartbeats said.
+func (p *Puller) filter(h *header.PullMessageRequest, g *body.SubscriptionGroupConfig) (*Filter, *protocol.Command) {
+	if h.SysFlag&header.PullSubscription != 0 {
+		if !isTag(h.ExpressionType) {
+			return nil, refusal(0, protocol.SystemError, "The broker does not support consumer to filter message by %s", h.ExpressionType)
+		}
+		f, ok := ParseTags(h.Subscription)
+		if !ok {
+			return nil, refusal(0, protocol.SubscriptionParseFailed, "parse the consumer's subscription failed")
+		}
+		return f, nil
+	}
+	c := p.o.Consumers(h.ConsumerGroup, h.Topic)
+	switch {
+	case !c.Known:
+		return nil, refusal(0, protocol.SubscriptionNotExist, "the consumer's group info not exist%s", faq)
+	case !g.ConsumeBroadcastEnable && c.Broadcasting:
+		return nil, refusal(forbiddenBroadcast, protocol.NoPermission, "the consumer group[%s] can not consume by broadcast way", h.ConsumerGroup)
+	case p.o.Forbidden(h.ConsumerGroup, h.Topic):
+		return nil, refusal(forbiddenSubscription, protocol.NoPermission, "the consumer group[%s] is forbidden for topic[%s]", h.ConsumerGroup, h.Topic)
+	case c.Filter == nil:
+		return nil, refusal(0, protocol.SubscriptionNotExist, "the consumer's subscription not exist%s", faq)
+	case c.Filter.SubVersion < h.SubVersion:
+		return nil, refusal(0, protocol.SubscriptionNotLatest, "the consumer's subscription not latest")
+	case !isTag(c.Filter.ExpressionType):
+		return nil, refusal(0, protocol.SystemError, "The broker does not support consumer to filter message by %s", c.Filter.ExpressionType)
+	}
+	return c.Filter, nil
+}
+
+// responseCode maps a store status as Java's PullMessageProcessor.composeResponseHeader does.
+func responseCode(s store.Status, offset int64) int32 {
+	switch s {
+	case store.Found:
+		return protocol.Success
+	case store.NoMatchedMessage, store.MessageWasRemoving:
+		return protocol.PullRetryImmediately
+	case store.OffsetFoundNull, store.OffsetOverflowOne:
+		return protocol.PullNotFound
+	case store.NoMatchedLogicQueue, store.NoMessageInQueue:
+		if offset == 0 {
+			return protocol.PullNotFound
+		}
+	}
+	return protocol.PullOffsetMoved
+}
+
+// headerRoom is left in front of the messages for prefix and header.
+const headerRoom = 384
+
+// reply writes the response by hand around the messages in out, which may be nil.
+func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.SubscriptionGroupConfig, t *body.TopicConfig, out *mux.Buffer, res store.GetResult) *protocol.Command {
+	code := responseCode(res.Status, h.QueueOffset)
+	if out == nil {
+		out = mux.NewBuffer(headerRoom)
+		out.B = out.B[:headerRoom]
+	}
+	size := len(out.B) - headerRoom
+	if res.Messages > 0 && p.o.Count != nil {
+		p.o.Count(h.ConsumerGroup, h.Topic, res.Messages, size)
+	}
+	p.o.Offsets.CommitPull(h.ConsumerGroup, h.Topic, h.QueueID, res.NextOffset)
+	var room [headerRoom]byte
+	b := append(room[:frame.PrefixLength], `{"code":`...)
+	b = strconv.AppendInt(b, int64(code), 10)
+	b = field(b, `,"extFields":{"groupSysFlag":"`, int64(g.GroupSysFlag))
+	b = field(b, `","maxOffset":"`, res.MaxOffset)
+	b = field(b, `","minOffset":"`, res.MinOffset)
+	b = field(b, `","nextBeginOffset":"`, res.NextOffset)
+	b = field(b, `","suggestWhichBrokerId":"0","topicSysFlag":"`, int64(t.TopicSysFlag))
+	b = field(b, `"},"flag":1,"language":"JAVA","opaque":`, int64(r.Cmd.Opaque))
+	b = append(b, `,"remark":"`...)
+	b = append(b, res.Status...)
+	b = field(b, `","serializeTypeCurrentRPC":"JSON","version":`, int64(protocol.Version))
+	b = append(b, '}')
+	out.Skip = headerRoom - len(b)
+	copy(out.B[out.Skip:], b)
+	frame.Finish(out.B, out.Skip, len(b)-frame.PrefixLength)
+	r.ReplyFrame(out)
+	return nil
+}
+
+func field(b []byte, name string, v int64) []byte { return strconv.AppendInt(append(b, name...), v, 10) }

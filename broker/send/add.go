@@ -1,0 +1,235 @@
+package send
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
+	"github.com/skylarkmq/skylark/remoting/protocol/header"
+	"github.com/skylarkmq/skylark/store"
+)
+
+func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// add checks a request and appends its records to the batch. On an error the batch is as it was.
+func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageRequestV2, topic *body.TopicConfig, from message.Host) error {
+	if err := s.check(h); err != nil {
+		return err
+	}
+	if h.QueueID >= max(topic.WriteQueueNums, topic.ReadQueueNums) {
+		return protocol.Errorf(protocol.InvalidParameter, "request queueId[%d] is illegal, TopicConfig [topicName=%s, readQueueNums=%d, writeQueueNums=%d, perm=%d] Producer: %s",
+			h.QueueID, h.Topic, topic.ReadQueueNums, topic.WriteQueueNums, topic.Perm, from.AddrPort())
+	}
+	if cmd.Body == nil {
+		return protocol.Errorf(protocol.MessageIllegal, "the message body is empty")
+	}
+	buf, recs, text := len(b.Buf), len(b.Recs), len(b.text)
+	m := message.Message{Topic: h.Topic, QueueID: h.QueueID, Flag: h.Flag, SysFlag: h.SysFlag, BornTimestamp: h.BornTimestamp,
+		BornHost: from, StoreHost: s.storeHost, ReconsumeTimes: h.ReconsumeTimes, Body: cmd.Body}
+	if m.QueueID < 0 {
+		m.QueueID = int32(rand.IntN(int(max(topic.WriteQueueNums, 1))))
+	}
+	r := sent{opaque: cmd.Opaque, oneway: cmd.IsOneway(), queueID: m.QueueID}
+	var err error
+	if h.Batch {
+		err = s.addBatch(b, &r, h, &m)
+	} else {
+		err = s.addSingle(b, &r, cmd, h, topic, &m)
+	}
+	if err != nil {
+		b.Buf, b.Recs, b.text = b.Buf[:buf], b.Recs[:recs], b.text[:text]
+		return err
+	}
+	r.bytes = int32(len(b.Buf) - buf)
+	r.topic = b.keep(h.Topic)
+	b.reqs = append(b.reqs, r)
+	return nil
+}
+
+func (s *Sender) illegal() error {
+	return protocol.Errorf(protocol.MessageIllegal,
+		"the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length limit 32KB.", s.maxBody)
+}
+
+// props is what sending looks for in a property string.
+type props struct {
+	uniq, tags, delay string
+	// odd: a property is there that changes the message or that the broker sets itself, so that the string
+	// has to be taken apart.
+	odd bool
+	// refused names a property whose feature is not built.
+	refused string
+	tran    bool
+}
+
+func scan(text string) props {
+	var p props
+	message.EachProperty(text, func(name, value string) bool {
+		// Most names differ in their first letter and length already.
+		switch name {
+		case message.PropertyUniqKey:
+			p.uniq = value
+		case message.PropertyTags:
+			p.tags = value
+		case message.PropertyDelay:
+			p.delay, p.odd = value, true
+		case message.PropertyTransactionPrepared:
+			p.tran = strings.EqualFold(value, "true")
+		case message.PropertyMsgRegion, message.PropertyTraceOn, message.PropertyCluster, message.PropertyPopCK, message.PropertyCRC32:
+			p.odd = true
+		case message.PropertyTimerDelaySec, message.PropertyTimerDelayMs, message.PropertyTimerDeliverMs, message.PropertyInnerNum:
+			p.refused = name
+		}
+		return true
+	})
+	return p
+}
+
+func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.SendMessageRequestV2, topic *body.TopicConfig, m *message.Message) error {
+	p := scan(h.Properties)
+	text := h.Properties
+	if strings.HasPrefix(h.Topic, RetryPrefix) {
+		dead, err := s.retry(cmd, h, m)
+		if err != nil {
+			return err
+		}
+		if dead {
+			all := message.ParseProperties(text)
+			all.Set(message.PropertyDelay, "-1")
+			text, p.delay, p.odd = all.String(), "-1", true
+		}
+	}
+	if topic.TopicFilterType == body.MultiTag {
+		m.SysFlag |= message.SysFlagMultiTags
+	}
+	level, _ := strconv.Atoi(p.delay)
+	if p.tran && !(m.ReconsumeTimes > 0 && level > 0) {
+		if s.o.RejectTransaction {
+			return protocol.Errorf(protocol.NoPermission, "the broker[%s] sending transaction message is forbidden", s.o.BrokerIP)
+		}
+		return protocol.Errorf(protocol.NoPermission, "the broker[%s] sending transaction message is forbidden, transactions are not built yet", s.o.BrokerIP)
+	}
+	if p.refused != "" && level <= 0 {
+		if p.refused == message.PropertyInnerNum {
+			return s.illegal()
+		}
+		return protocol.Errorf(protocol.SystemError, "accurate timer message is not enabled, timerWheelEnable is false")
+	}
+	var now time.Time
+	if p.uniq == "" {
+		now = time.Now()
+		from := len(b.text)
+		b.text = s.keys.Append(b.text, now)
+		r.id = span{int32(from), int32(len(b.text))}
+	} else {
+		r.id = b.keep(p.uniq)
+	}
+	rec := store.Rec{TagsCode: message.TagsCode(p.tags)}
+	if level > 0 {
+		all := message.ParseProperties(text)
+		s.delay(m, &all, &rec, level)
+		text = all.String()
+	}
+	if p.odd {
+		all := message.ParseProperties(text)
+		for _, name := range []string{message.PropertyMsgRegion, message.PropertyTraceOn, message.PropertyCluster, message.PropertyPopCK, message.PropertyCRC32} {
+			all.Delete(name)
+		}
+		text = all.String()
+	}
+	return s.addRecord(b, r, m, rec, text, p.uniq == "")
+}
+
+// addRecord builds the record; the properties that Java's broker adds go behind those of the client.
+func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec, text string, withKey bool) error {
+	if len(m.Body) > s.maxBody {
+		return s.illegal()
+	}
+	start := len(b.Buf)
+	b.Buf = message.BeginRecord(b.Buf, m)
+	at := len(b.Buf)
+	b.Buf = append(b.Buf, text...)
+	if n := len(text); n > 0 && text[n-1] != message.PropertySeparator {
+		b.Buf = append(b.Buf, message.PropertySeparator)
+	}
+	if withKey {
+		b.Buf = message.AppendProperty(b.Buf, message.PropertyUniqKey, unsafeString(b.text[r.id.from:r.id.to]))
+	}
+	b.Buf = message.AppendProperty(b.Buf, message.PropertyMsgRegion, s.o.RegionID)
+	b.Buf = message.AppendProperty(b.Buf, message.PropertyTraceOn, strconv.FormatBool(s.o.TraceOn))
+	b.Buf = message.AppendProperty(b.Buf, message.PropertyCluster, s.o.ClusterName)
+	if message.FinishRecord(b.Buf, start, at) != nil || !s.o.Store.Fits(len(b.Buf)-start) {
+		return s.illegal()
+	}
+	rec.Queue = s.o.Store.Queue(m.Topic, m.QueueID)
+	rec.Size = int32(len(b.Buf) - start)
+	b.Recs = append(b.Recs, rec)
+	r.recs = 1
+	return nil
+}
+
+// addBatch takes a batch body apart. Its elements keep their properties as they are; those of the request
+// only give the reply's transaction id. Java: SendMessageProcessor.sendBatchMessage.
+func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, m *message.Message) error {
+	if len(h.Topic) > message.MaxTopicV1 {
+		return protocol.Errorf(protocol.MessageIllegal, "message topic length too long %d", len(h.Topic))
+	}
+	if strings.HasPrefix(h.Topic, RetryPrefix) {
+		return protocol.Errorf(protocol.MessageIllegal, "batch request does not support retry group %s", h.Topic)
+	}
+	rest := m.Body
+	if len(rest) > s.maxBody {
+		return protocol.Errorf(protocol.SystemError, "message body size exceeded, msg body size: %d, maxMessageSize: %d", len(rest), s.maxBody)
+	}
+	start, first := len(b.Buf), len(b.Recs)
+	q := s.o.Store.Queue(m.Topic, m.QueueID)
+	for len(rest) > 0 {
+		item, left, err := message.NextBatchItem(rest)
+		if err != nil {
+			return fmt.Errorf("%w of topic %s", err, h.Topic)
+		}
+		rest = left
+		m.Flag, m.Body = item.Flag, item.Body
+		at := len(b.Buf)
+		if b.Buf, err = message.AppendRecord(b.Buf, m, item.Properties); err != nil {
+			return s.illegal()
+		}
+		b.Recs = append(b.Recs, store.Rec{Queue: q, Size: int32(len(b.Buf) - at), TagsCode: message.TagsCode(message.GetProperty(item.Properties, message.PropertyTags))})
+	}
+	if len(b.Recs) == first || !s.o.Store.Fits(len(b.Buf)-start) {
+		return s.illegal()
+	}
+	r.recs = int32(len(b.Recs) - first)
+	b.Recs[first].Unit = r.recs
+	r.id = b.keep(message.GetProperty(h.Properties, message.PropertyUniqKey))
+	return nil
+}
+
+// retry sends a message for a retry topic to the dead letters when it has been tried often enough, or when
+// its group consumes in order. Java: SendMessageProcessor.handleRetryAndDLQ.
+func (s *Sender) retry(cmd *protocol.Command, h *header.SendMessageRequestV2, m *message.Message) (dead bool, err error) {
+	group := h.Topic[len(RetryPrefix):]
+	g := s.o.Group(group)
+	if g == nil {
+		return false, protocol.Errorf(protocol.SubscriptionGroupNotExist, "subscription group not exist, %s %s", group, Faq)
+	}
+	limit := g.RetryMaxTimes
+	if cmd.Version >= protocol.VersionV3_4_9 && h.MaxReconsumeTimes != nil {
+		limit = *h.MaxReconsumeTimes
+	}
+	if h.ReconsumeTimes <= limit && !s.o.OrderLocked(group) {
+		return false, nil
+	}
+	name := DLQPrefix + group
+	if s.o.Topics.CreateInSendBack(name, 1, permReadWrite, 0) == nil {
+		return false, protocol.Errorf(protocol.SystemError, "topic[%s] not exist", name)
+	}
+	m.Topic, m.QueueID = name, 0
+	return true, nil
+}

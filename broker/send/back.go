@@ -1,0 +1,123 @@
+package send
+
+import (
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/remoting/mux"
+	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/remoting/protocol/header"
+	"github.com/skylarkmq/skylark/store"
+)
+
+// sendBack stores a message that a consumer could not use for a later try, or among the dead letters.
+// Java: AbstractSendMessageProcessor.consumerSendMsgBack.
+func (s *Sender) sendBack(r *mux.Request, h *header.ConsumerSendMsgBackRequest) (*protocol.Command, error) {
+	g := s.o.Group(h.Group)
+	if g == nil {
+		return nil, protocol.Errorf(protocol.SubscriptionGroupNotExist, "subscription group not exist, %s %s", h.Group, Faq)
+	}
+	if !s.o.Writable {
+		return nil, protocol.Errorf(protocol.NoPermission, "the broker[%s] sending message is forbidden", s.o.BrokerIP)
+	}
+	if g.RetryQueueNums <= 0 {
+		return protocol.NewResponse(protocol.Success, ""), nil
+	}
+	topic := RetryPrefix + h.Group
+	var sysFlag int32
+	if h.UnitMode {
+		sysFlag = topicSysFlagUnitSub
+	}
+	t := s.o.Topics.CreateInSendBack(topic, g.RetryQueueNums, permReadWrite, sysFlag)
+	if t == nil {
+		return nil, protocol.Errorf(protocol.SystemError, "topic[%s] not exist", topic)
+	}
+	if t.Perm&permWrite == 0 {
+		return nil, protocol.Errorf(protocol.NoPermission, "the topic[%s] sending message is forbidden", topic)
+	}
+	rec, err := s.o.Store.Record(h.Offset)
+	if err != nil {
+		s.o.Logger.Warn().Err(err).Str("group", h.Group).Int64("offset", h.Offset).Msg("look message by offset failed")
+		return nil, protocol.Errorf(protocol.SystemError, "look message by offset failed, %d", h.Offset)
+	}
+	limit := g.RetryMaxTimes
+	if r.Cmd.Version >= protocol.VersionV3_4_9 && h.MaxReconsumeTimes != nil {
+		limit = *h.MaxReconsumeTimes
+	}
+	level, queueID := int(h.DelayLevel), int32(rand.IntN(int(g.RetryQueueNums)))
+	if rec.ReconsumeTimes >= limit || level < 0 {
+		topic, queueID, level = DLQPrefix+h.Group, 0, 0
+		if s.o.Topics.CreateInSendBack(topic, 1, permReadWrite, 0) == nil {
+			return nil, protocol.Errorf(protocol.SystemError, "topic[%s] not exist", topic)
+		}
+	} else if level == 0 {
+		level = 3 + int(rec.ReconsumeTimes)
+	}
+	return nil, s.storeBack(r, h.Group, &rec, topic, queueID, level)
+}
+
+const permWrite int32 = 2
+
+// storeBack stores the copy; the request is answered when that is done.
+func (s *Sender) storeBack(r *mux.Request, group string, rec *message.Record, topic string, queueID int32, level int) error {
+	p := message.ParseProperties(rec.Properties)
+	if p.Get(message.PropertyRetryTopic) == "" {
+		p.Set(message.PropertyRetryTopic, rec.Topic)
+	}
+	if p.Get(message.PropertyOriginMessageID) == "" {
+		p.Set(message.PropertyOriginMessageID, string(message.AppendOffsetID(nil, rec.StoreHost, rec.PhysicalOffset)))
+	}
+	p.Set(message.PropertyWait, "false")
+	p.Set(message.PropertyDelay, strconv.Itoa(level))
+	backTopic := p.Get(message.PropertyRetryTopic)
+	m := rec.Message
+	m.Topic, m.QueueID, m.StoreHost = topic, queueID, s.storeHost
+	m.ReconsumeTimes++
+	m.PreparedTransactionOffset = 0
+	out := store.Rec{TagsCode: message.TagsCode(p.Get(message.PropertyTags))}
+	if level > 0 {
+		s.delay(&m, &p, &out, level)
+	}
+	return s.Put(&m, p.String(), out, func(err error, _ []store.Rec) {
+		if err != nil {
+			r.Reply(storeRefusal(err))
+			return
+		}
+		if s.o.CountBack != nil {
+			s.o.CountBack(group, backTopic)
+		}
+		r.Reply(protocol.NewResponse(protocol.Success, ""))
+	})
+}
+
+// delay turns a message into one that waits in the queue of its delay level. Java: HookUtils.transformDelayLevelMessage.
+func (s *Sender) delay(m *message.Message, p *message.Properties, rec *store.Rec, level int) {
+	level = min(level, s.maxLevel)
+	rec.DelayMillis = max(s.o.Store.DelayLevels()[level-1].Milliseconds(), 1)
+	p.Set(message.PropertyRealTopic, m.Topic)
+	p.Set(message.PropertyRealQueueID, strconv.Itoa(int(m.QueueID)))
+	p.Set(message.PropertyDelay, strconv.Itoa(level))
+	m.Topic, m.QueueID = store.ScheduleTopic, int32(level-1)
+}
+
+// Put stores one message of the broker's own making as it is. rec carries the tags code. done is called
+// once, on a goroutine of the store, unless Put returns an error; it must not block.
+func (s *Sender) Put(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error {
+	b := s.take(nil)
+	buf, err := message.AppendRecord(b.Buf, m, properties)
+	if err != nil || !s.o.Store.Fits(len(buf)) {
+		s.give(b)
+		return s.illegal()
+	}
+	b.Buf = buf
+	rec.Queue = s.o.Store.Queue(m.Topic, m.QueueID)
+	rec.Size = int32(len(buf))
+	b.Recs = append(b.Recs, rec)
+	b.done = done
+	if err := s.o.Store.Submit(&b.Group); err != nil {
+		s.give(b)
+		return err
+	}
+	return nil
+}

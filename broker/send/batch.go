@@ -1,0 +1,174 @@
+package send
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/skylarkmq/skylark/remoting/frame"
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/remoting/mux"
+	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/store"
+)
+
+// batch is what one connection gives the store at once: records of one or more requests.
+type batch struct {
+	store.Group
+	s    *Sender
+	conn mux.Conn
+	req  *mux.Request // set when the batch came by the lane
+	reqs []sent
+	text []byte // transaction ids and topics of reqs
+	done func(err error, recs []store.Rec)
+}
+
+// sent is one request of a batch.
+type sent struct {
+	opaque  int32
+	oneway  bool
+	queueID int32 // as asked for; a delayed message stands in another queue
+	recs    int32
+	id      span // of the transaction id
+	topic   span
+	bytes   int32
+}
+
+type span struct{ from, to int32 }
+
+func (s *Sender) take(c mux.Conn) *batch {
+	b := s.batches.Get().(*batch)
+	b.conn = c
+	b.Owner = b
+	return b
+}
+
+// keepBatch is the largest record buffer that goes back to the pool.
+const keepBatch = 2 << 20
+
+func (s *Sender) give(b *batch) {
+	b.conn, b.req, b.done = nil, nil, nil
+	clear(b.Recs)
+	b.Recs, b.reqs, b.text = b.Recs[:0], b.reqs[:0], b.text[:0]
+	if cap(b.Buf) > keepBatch {
+		b.Buf = nil
+	}
+	b.Buf = b.Buf[:0]
+	s.batches.Put(b)
+}
+
+func (b *batch) keep(s string) span {
+	from := len(b.text)
+	b.text = append(b.text, s...)
+	return span{int32(from), int32(len(b.text))}
+}
+
+func (b *batch) str(s span) string { return string(b.text[s.from:s.to]) }
+
+// submit gives the batch to the store; refused, its requests are answered here.
+func (s *Sender) submit(b *batch) {
+	if len(b.Recs) == 0 {
+		s.give(b)
+		return
+	}
+	if err := s.o.Store.Submit(&b.Group); err != nil {
+		b.Appended(&b.Group, err)
+	}
+}
+
+// Appended implements store.Owner: it answers the requests of the batch.
+func (b *batch) Appended(_ *store.Group, err error) {
+	s := b.s
+	if b.done != nil {
+		b.done(err, b.Recs)
+		s.give(b)
+		return
+	}
+	var out *mux.Buffer
+	recs := b.Recs
+	for i := range b.reqs {
+		r := &b.reqs[i]
+		mine := recs[:r.recs]
+		recs = recs[r.recs:]
+		if err == nil && s.o.Count != nil {
+			s.o.Count(b.str(r.topic), int(r.recs), int(r.bytes))
+		}
+		if r.oneway {
+			continue
+		}
+		if out == nil {
+			out = mux.NewBuffer(replySize * len(b.reqs))
+		}
+		if err != nil {
+			resp := s.withRegion(storeRefusal(err))
+			resp.Opaque = r.opaque
+			out.B = frame.Append(out.B, resp)
+			continue
+		}
+		out.B = s.appendReply(out.B, b, r, mine)
+	}
+	switch {
+	case b.req != nil && out != nil:
+		b.req.ReplyFrame(out)
+	case b.req != nil:
+		b.req.Drop()
+	case out != nil:
+		b.conn.Write(out)
+	}
+	s.give(b)
+}
+
+// replySize is about the size of a reply.
+const replySize = 400
+
+// storeRefusal is the answer to what the store did not take. Java: SendMessageProcessor.handlePutMessageResult.
+func storeRefusal(err error) *protocol.Command {
+	switch {
+	case errors.Is(err, store.ErrBusy):
+		return protocol.NewResponse(protocol.SystemBusy, "[PC_SYNCHRONIZED]broker busy, start flow control for a while")
+	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrReadOnly):
+		return protocol.NewResponse(protocol.ServiceNotAvailable, fmt.Sprintf("service not available now. It may be caused by one of the following reasons: the broker is shutting down or its disk failed, %s", err))
+	}
+	return protocol.NewResponse(protocol.SystemError, err.Error())
+}
+
+// head is the part of a success reply that is the same for all.
+func (s *Sender) head() []byte {
+	resp := s.withRegion(protocol.NewResponse(protocol.Success, ""))
+	b := []byte(`{"code":0,"extFields":{`)
+	for _, f := range resp.Ext {
+		b = frame.AppendString(b, f.Key)
+		b = append(b, ':')
+		b = frame.AppendString(b, f.Value)
+		b = append(b, ',')
+	}
+	return append(b, `"msgId":"`...)
+}
+
+// appendReply writes a success reply by hand: it is the hottest there is.
+func (s *Sender) appendReply(dst []byte, b *batch, r *sent, recs []store.Rec) []byte {
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
+	dst = append(dst, s.replyHead...)
+	for i := range recs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = message.AppendOffsetID(dst, s.storeHost, recs[i].PhysicalOffset)
+	}
+	dst = append(dst, `","queueId":"`...)
+	dst = strconv.AppendInt(dst, int64(r.queueID), 10)
+	dst = append(dst, `","queueOffset":"`...)
+	dst = strconv.AppendInt(dst, recs[0].QueueOffset, 10)
+	dst = append(dst, '"')
+	if r.id.to > r.id.from {
+		dst = append(dst, `,"transactionId":`...)
+		dst = frame.AppendString(dst, unsafeString(b.text[r.id.from:r.id.to]))
+	}
+	dst = append(dst, `},"flag":1,"language":"JAVA","opaque":`...)
+	dst = strconv.AppendInt(dst, int64(r.opaque), 10)
+	dst = append(dst, `,"serializeTypeCurrentRPC":"JSON","version":`...)
+	dst = strconv.AppendInt(dst, int64(protocol.Version), 10)
+	dst = append(dst, '}')
+	return frame.Finish(dst, start, len(dst)-start-frame.PrefixLength)
+}

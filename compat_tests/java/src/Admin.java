@@ -1,0 +1,114 @@
+import java.util.Collections;
+import java.util.Set;
+import org.apache.rocketmq.client.exception.MQBrokerException;
+import org.apache.rocketmq.common.TopicConfig;
+import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
+
+/** Verbs that create, delete and show topics and groups. */
+final class Admin {
+    private final DefaultMQAdminExt admin = new DefaultMQAdminExt();
+    private final String namesrv;
+    private final String broker;
+
+    private Admin(Args args) {
+        namesrv = args.need("namesrv");
+        broker = args.need("broker");
+        admin.setNamesrvAddr(namesrv);
+        admin.setInstanceName("admin-" + System.nanoTime());
+    }
+
+    static void run(String verb, Args args) throws Exception {
+        Admin a = new Admin(args);
+        boolean group = verb.endsWith("sub");
+        String name = args.need(group ? "group" : "topic");
+        TopicConfig topic = group ? null : a.topicConfig(args, name);
+        Object sub = group ? a.groupConfig(args, name) : null;
+        args.end();
+        a.admin.start();
+        try {
+            a.run(verb, name, topic, sub);
+        } finally {
+            a.admin.shutdown();
+        }
+        Out.event("done").print();
+    }
+
+    private void run(String verb, String name, TopicConfig topic, Object sub) throws Exception {
+        Set<String> brokers = Collections.singleton(broker);
+        switch (verb) { // each change is followed by what the broker shows then
+            case "createtopic":
+                admin.createAndUpdateTopicConfig(broker, topic);
+                break;
+            case "createsub":
+                Moved.call(admin, "createAndUpdateSubscriptionGroupConfig", broker, sub);
+                break;
+            case "deletetopic":
+                admin.deleteTopicInBroker(brokers, name);
+                Moved.call(admin, "deleteTopicInNameServer",
+                    new java.util.HashSet<>(java.util.Arrays.asList(namesrv.split(";"))), "DefaultCluster", name);
+                break;
+            case "deletesub":
+                admin.deleteSubscriptionGroup(broker, name, true);
+                break;
+            default:
+                break;
+        }
+        if (topic != null) {
+            getTopic(name);
+        } else {
+            getGroup(name);
+        }
+    }
+
+    private TopicConfig topicConfig(Args args, String name) {
+        TopicConfig c = new TopicConfig(name);
+        c.setReadQueueNums(args.intValue("queues", 4));
+        c.setWriteQueueNums(args.intValue("queues", 4));
+        c.setPerm(args.intValue("perm", 6));
+        return c;
+    }
+
+    private Object groupConfig(Args args, String name) throws Exception {
+        Object c = Moved.newGroupConfig();
+        Moved.call(c, "setGroupName", name);
+        Moved.call(c, "setRetryMaxTimes", args.intValue("retryMax", 16));
+        Moved.call(c, "setRetryQueueNums", args.intValue("retryQueues", 1));
+        if (args.flag("orderly")) {
+            try {
+                Moved.call(c, "setConsumeMessageOrderly", true);
+            } catch (NoSuchMethodException e) {
+                throw new Driver.Usage("orderly= needs a 5.x client");
+            }
+        }
+        return c;
+    }
+
+    private void getTopic(String name) throws Exception {
+        try {
+            TopicConfig c = admin.examineTopicConfig(broker, name);
+            Out.event("topic").put("found", c != null).put("topic", name).put("readQueues", c == null ? 0 : c.getReadQueueNums())
+                .put("writeQueues", c == null ? 0 : c.getWriteQueueNums()).put("perm", c == null ? 0 : c.getPerm()).print();
+        } catch (MQBrokerException e) {
+            Out.event("topic").put("found", false).put("topic", name).put("code", e.getResponseCode())
+                .put("error", e.getErrorMessage()).print();
+        }
+        try {
+            Object route = admin.examineTopicRouteInfo(name);
+            Out.event("route").put("found", true).put("route", String.valueOf(route)).print();
+        } catch (Exception e) {
+            Out.event("route").put("found", false).put("error", String.valueOf(e.getMessage())).print();
+        }
+    }
+
+    private void getGroup(String name) throws Exception {
+        try {
+            Object c = Moved.call(admin, "examineSubscriptionGroupConfig", broker, name);
+            Out.event("group").put("found", c != null).put("group", name)
+                .put("retryMax", c == null ? 0 : Moved.call(c, "getRetryMaxTimes"))
+                .put("retryQueues", c == null ? 0 : Moved.call(c, "getRetryQueueNums")).print();
+        } catch (MQBrokerException e) {
+            Out.event("group").put("found", false).put("group", name).put("code", e.getResponseCode())
+                .put("error", e.getErrorMessage()).print();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/** Verb litepull: DefaultLitePullConsumer with subscribe, or with assign and seek. */
+final class LitePull {
+    private LitePull() {
+    }
+
+    static void run(Args args, Driver.Stop stop) throws Exception {
+        String topic = args.need("topic");
+        long expect = args.longValue("expect", Long.MAX_VALUE);
+        boolean assign = args.flag("assign");
+        long seek = args.longValue("seek", 0);
+        String tag = args.get("tag", "*");
+        DefaultLitePullConsumer consumer = new DefaultLitePullConsumer(args.need("group"));
+        consumer.setNamesrvAddr(args.need("namesrv"));
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setAutoCommit(false);
+        args.end();
+        if (!assign) {
+            consumer.subscribe(topic, tag);
+        }
+        consumer.start();
+        if (assign) {
+            Collection<MessageQueue> queues = consumer.fetchMessageQueues(topic);
+            List<MessageQueue> list = new ArrayList<>(queues);
+            consumer.assign(list);
+            for (MessageQueue q : list) {
+                consumer.seek(q, seek);
+            }
+        }
+        Out.event("started").print();
+        stop.watchStdin();
+        long received = 0;
+        while (received < expect && !stop.requested()) {
+            for (MessageExt m : consumer.poll(200)) {
+                Out.message(m).print();
+                received++;
+            }
+            consumer.commitSync();
+        }
+        consumer.shutdown();
+        Out.event("done").put("received", received).print();
+    }
+}

@@ -1,0 +1,141 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write KEYS.md instead of comparing with it")
+
+func TestKeysDoc(t *testing.T) {
+	used := usedKeys()
+	for name := range used {
+		reason, unused := Unused(name)
+		require.False(t, unused, "%s is bound to an option, unused.go says it has no use: %s", name, reason)
+	}
+	want := keysDoc(used)
+	if *update {
+		require.NoError(t, os.WriteFile("KEYS.md", []byte(want), 0o644))
+	}
+	got, err := os.ReadFile("KEYS.md")
+	require.NoError(t, err)
+	require.Equal(t, want, string(got), "stale, run: go test ./tools/config -update")
+}
+
+// keysDoc renders the list of all keys; used holds the names that option structs bind.
+func keysDoc(used map[string]bool) string {
+	var b strings.Builder
+	b.WriteString(`# Configuration keys
+
+Every key that a name server or broker of RocketMQ 5.5.0 reads from its .properties file. Skylark
+accepts all of them. Written by ` + "`go test ./tools/config -update`" + `; do not edit.
+
+- **used**: the key does in Skylark what it does in Java.
+- **accepted, not built yet**: read without complaint, changes nothing so far.
+- **accepted, no use**: read without complaint, changes nothing; the reason follows.
+
+Defaults are Java's: *null* is unset, formulas depend on the machine. The keys of the proxy stand in a
+JSON file of their own and are not read.
+`)
+	all := keys(func(table) bool { return true })
+	byClass := map[string][]Key{}
+	counts := map[string]int{}
+	for _, k := range all {
+		byClass[k.Class] = append(byClass[k.Class], k)
+		state, _, _ := strings.Cut(status(k, used), ":")
+		counts[state]++
+	}
+	fmt.Fprintf(&b, "\n%d keys: %d used, %d not built yet, %d without use.\n", len(all),
+		counts["used"], counts["accepted, not built yet"], counts["accepted, no use"])
+	for _, t := range tables {
+		fmt.Fprintf(&b, "\n## %s\n\n| key | default | status |\n|---|---|---|\n", t.class)
+		for _, k := range byClass[t.class] {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Name, cell(k.Default), status(k, used))
+		}
+	}
+	return b.String()
+}
+
+func status(k Key, used map[string]bool) string {
+	if reason, unused := k.Unused(); unused {
+		return "accepted, no use: " + string(reason)
+	}
+	if used[k.Name] {
+		return "used"
+	}
+	return "accepted, not built yet"
+}
+
+func cell(value string) string {
+	switch value {
+	case "":
+		return ""
+	case "null":
+		return "*null*"
+	}
+	return "`" + strings.ReplaceAll(value, "|", `\|`) + "`"
+}
+
+func TestTablesAreSortedAndComplete(t *testing.T) {
+	size := map[string]int{
+		"BrokerConfig": 242, "BrokerStartup": 2, "MessageStoreConfig": 219, "NamesrvConfig": 22,
+		"NettyServerConfig": 18, "NettyClientConfig": 20, "AuthConfig": 26, "ControllerConfig": 27,
+		"JraftConfig": 7, "tieredstore.MessageStoreConfig": 35,
+	}
+	require.Len(t, tables, len(size))
+	for _, table := range tables {
+		require.Len(t, table.rows, size[table.class], table.class)
+		for i := 1; i < len(table.rows); i++ {
+			require.Less(t, table.rows[i-1].name, table.rows[i].name, table.class)
+		}
+	}
+	require.Len(t, Namesrv(), 22+18+20+27+7)
+	require.Len(t, Broker(), 242+2+219+18+20+26+35)
+}
+
+func TestKnownHoldsBothFilesOnce(t *testing.T) {
+	known := Known()
+	require.True(t, slices.IsSorted(known))
+	for _, name := range []string{"kvConfigPath", "brokerName", "mappedFileSizeCommitLog", "listenPort", "rmqAddressServerDomain", "useTLS"} {
+		require.Contains(t, known, name)
+	}
+	require.NotContains(t, known, "mapedFileSizeCommitLog")
+	require.Equal(t, len(known), len(slices.Compact(slices.Clone(known))))
+}
+
+func TestUnusedNamesItsReason(t *testing.T) {
+	for name, want := range map[string]Reason{
+		"useEpollNativeSelector": Netty, "useABSLock": JVM, "warmMapedFileEnable": Mmap, "timerRocksDBEnable": RocksDB,
+		"enableControllerMode": Controller, "enableControllerInNamesrv": Controller, "jRaftGroupId": Controller,
+		"tieredStoreFilePath": Tiered, "messageStorePlugIn": Plugin, "aclEnable": Dead, "inBrokerContainer": Container,
+		"storePathDLedgerCommitLog": DLedger,
+		// Both classes that have it agree: mapped files, the tiered store.
+		"writeWithoutMmap": Tiered,
+		// In use by one class, whatever the controller and the tiered store do with it.
+		"metricsExporterType": "", "messageIndexEnable": "", "scanNotActiveBrokerInterval": "", "mappedFileSizeCommitLog": "",
+		"enableDLegerCommitLog": "", "mapedFileSizeCommitLog": "",
+	} {
+		reason, unused := Unused(name)
+		require.Equal(t, want, reason, name)
+		require.Equal(t, want != "", unused, name)
+	}
+}
+
+// Every name in the rules is a key; a misspelt one would silently do nothing.
+func TestRulesNameRealKeys(t *testing.T) {
+	known := Known()
+	for _, r := range rules {
+		for _, name := range r.names {
+			require.Contains(t, known, name)
+		}
+		for _, part := range r.parts {
+			require.True(t, slices.ContainsFunc(known, func(k string) bool { return strings.Contains(strings.ToLower(k), part) }), part)
+		}
+	}
+}

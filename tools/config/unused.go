@@ -1,0 +1,119 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// Reason tells why a key is accepted but cannot have a use in Skylark.
+type Reason string
+
+// The reasons. Each completes the sentence "no use: ...".
+const (
+	// Dead keys are read by no code of Java 5.5.0, or their field has no setter.
+	Dead Reason = "a setting changes nothing in Java 5.5.0 either"
+	// Netty keys size Netty's thread groups and buffer pools.
+	Netty Reason = "tunes Netty, Skylark has its own network engine"
+	// JVM keys choose lock types, lock counts and heap copies.
+	JVM Reason = "tunes locks and memory of the JVM"
+	// Mmap keys tune mapped files and the transient store pool in front of them.
+	Mmap Reason = "tunes memory-mapped files, Skylark writes through file calls"
+	// RocksDB keys belong to the stores, queues and tables that Java keeps in RocksDB.
+	RocksDB Reason = "RocksDB storage is not supported"
+	// Controller keys belong to controller mode and its AutoSwitch replication.
+	Controller Reason = "controller mode is not supported"
+	// DLedger keys tune the DLedger log itself; its group and peers are not among them.
+	DLedger Reason = "the DLedger commit log is not supported"
+	// Tiered keys belong to the tiered store plug-in.
+	Tiered Reason = "tiered storage is not supported"
+	// Plugin keys name Java classes to load.
+	Plugin Reason = "names a Java class, which cannot be loaded"
+	// Container keys belong to the broker container.
+	Container Reason = "there is no broker container"
+)
+
+// Unused returns why a key has no use in Skylark, and whether that is so. A name that
+// several classes have is unused only when it is in all of them. Unknown keys and keys that
+// are merely not built yet are not unused.
+func Unused(name string) (Reason, bool) {
+	var reason Reason
+	for _, t := range tables {
+		if !slices.ContainsFunc(t.rows, func(r row) bool { return r.name == name }) {
+			continue
+		}
+		r, unused := Key{Class: t.class, Name: name}.Unused()
+		if !unused {
+			return "", false
+		}
+		reason = r
+	}
+	return reason, reason != ""
+}
+
+// Unused returns why this key of this class has no use in Skylark, and whether that is so.
+func (k Key) Unused() (Reason, bool) {
+	switch k.Class {
+	case "ControllerConfig", "JraftConfig":
+		return Controller, true
+	case "tieredstore.MessageStoreConfig":
+		return Tiered, true
+	}
+	for _, r := range rules {
+		if slices.Contains(r.names, k.Name) || slices.ContainsFunc(r.parts, func(part string) bool {
+			return strings.Contains(strings.ToLower(k.Name), part)
+		}) {
+			return r.reason, true
+		}
+	}
+	return "", false
+}
+
+// rule gives one reason to the keys it names and to those whose name in lower case holds
+// one of its parts.
+type rule struct {
+	reason Reason
+	parts  []string
+	names  []string
+}
+
+// rules are tried in order. What the keys do was looked up in the callers of their getters
+// in the published sources of 5.5.0.
+var rules = []rule{
+	{reason: Dead, parts: []string{"swapmap", "swapedmap"}, names: []string{
+		"aclEnable", "cleanOfflineBrokerInterval", "flushConsumerOffsetHistoryInterval", "highSpeedMode",
+		"dispatchCqCacheNum", "dispatchCqThreads", "dispatchFromSenderThread", "enableAsyncReput",
+		"enableCleanExpiredOffset", "mappedFileSwapEnable", "maxBatchDeleteFilesNum", "maxRecoveryCommitlogFiles",
+		"maxSlaveResendLength", "maxTopicLength", "pullBatchMaxMessageCount", "putMessageTimeout",
+		"putMsgIndexHightWater", "serverSocketBacklog", "maxReconnectIntervalTimeSeconds",
+		"timerCheckMetricsWhen", "timerEnableDisruptor", "timerStopDequeue", "timerWarmEnable",
+	}},
+	{reason: Netty, parts: []string{"pooledbytebufallocator", "nettyworkergroup", "callbackexecutor"}, names: []string{
+		"useEpollNativeSelector", "serverSelectorThreads", "serverWorkerThreads", "clientWorkerThreads",
+	}},
+	{reason: JVM, names: []string{
+		"useReentrantLockWhenPutMessage", "useABSLock", "spinLockCollisionRetreatOptimalDegree", "debugLockEnable",
+		"transferMsgByHeap", "putMessageFutureThreadPoolNums",
+	}},
+	{reason: Mmap, parts: []string{"warmmapedfile", "transientstorepool", "withoutmmap"}, names: []string{
+		"putConsumeQueueDataByFileChannel", "sharedByteBufferNum", "fastFailIfNoBufferInStorePool",
+		"commitIntervalCommitLog", "commitCommitLogLeastPages", "commitCommitLogThoroughInterval",
+		"wakeCommitWhenPutMessage",
+	}},
+	{reason: RocksDB, parts: []string{"rocksdb", "combinecq", "combineassign", "popconsumerkv"}, names: []string{
+		"configManagerVersion", "persistConsumerOffsetIncrementally", "bottomMostCompressionTypeForConsumeQueueStore",
+		"memTableFlushIntervalMs", "popReviveConcurrency", "popReviveMaxAttemptTimes",
+		"popReviveMaxReturnSizePerRead", "popReviveSkipIfGroupAbsent", "timerRecallToTimeWheelEnable",
+		"timerReputServiceCorePoolSize", "timerReputServiceMaxPoolSize", "timerReputServiceQueueCapacity",
+	}},
+	{reason: Controller, parts: []string{"controller"}, names: []string{
+		"checkSyncStateSetPeriod", "brokerElectionPriority", "allAckInSyncStateSet", "asyncLearner",
+		"haMaxTimeSlaveNotCatchup", "storePathBrokerIdentity", "storePathEpochFile", "syncFromLastFile",
+		"syncBrokerMetadataPeriod",
+	}},
+	{reason: DLedger, names: []string{"enableBatchPush", "storePathDLedgerCommitLog"}},
+	{reason: Plugin, names: []string{
+		"messageStorePlugIn", "authenticationProvider", "authenticationMetadataProvider", "authenticationStrategy",
+		"authorizationProvider", "authorizationMetadataProvider", "authorizationStrategy",
+	}},
+	{reason: Container, names: []string{"inBrokerContainer"}},
+}

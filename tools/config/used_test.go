@@ -1,0 +1,18 @@
+package config
+
+import "github.com/skylarkmq/skylark/remoting/properties"
+
+// usedKeys returns the names of the keys that some option struct binds.
+func usedKeys() map[string]bool {
+	used := map[string]bool{}
+	for _, name := range properties.Names(optionStructs()...) {
+		used[name] = true
+	}
+	return used
+}
+
+// optionStructs holds a pointer to a value of each option struct that the servers pass to
+// properties.Bind.
+func optionStructs() []any {
+	return nil
+}
