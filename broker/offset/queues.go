@@ -115,7 +115,9 @@ func (q *queues) copyMap() map[int32]int64 {
 }
 
 // groups maps group and topic to queues: no key has to be joined for a lookup.
-type groups struct{ m *strmap.Map[strmap.Map[queues]] }
+type groups struct {
+	m *strmap.Map[strmap.Map[queues]]
+}
 
 func newGroups() groups { return groups{strmap.New[strmap.Map[queues]](6)} }
 

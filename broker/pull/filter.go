@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
 // Filter selects messages by their tags' hash. Collisions are sorted out by the consumer.
@@ -54,4 +55,16 @@ func (f *Filter) matcher() func(int64) bool {
 		return nil
 	}
 	return f.Match
+}
+
+// NewFilter returns the filter of a heartbeat's subscription. An expression that cannot be parsed lets
+// nothing pass; Java's clients refuse it before they send it.
+func NewFilter(d *body.SubscriptionData) *Filter {
+	f := Filter{SubVersion: int64(d.SubVersion), ExpressionType: d.ExpressionType}
+	if isTag(d.ExpressionType) {
+		if parsed, ok := ParseTags(d.SubString); ok {
+			f.All, f.Codes = parsed.All, parsed.Codes
+		}
+	}
+	return &f
 }

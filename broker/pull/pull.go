@@ -251,4 +251,6 @@ func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.Sub
 	return nil
 }
 
-func field(b []byte, name string, v int64) []byte { return strconv.AppendInt(append(b, name...), v, 10) }
+func field(b []byte, name string, v int64) []byte {
+	return strconv.AppendInt(append(b, name...), v, 10)
+}

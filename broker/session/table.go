@@ -11,7 +11,6 @@
 package session
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,7 +129,7 @@ func (t *Table) Expire() {
 		}
 	}
 	t.consumers.Range(func(_ string, g *consumerGroup) bool {
-		look(g.view.Load().channels)
+		look(g.view.Load().Channels)
 		return true
 	})
 	t.producers.Range(func(_ string, g *producerGroup) bool {
@@ -187,22 +186,17 @@ func (t *Table) closed(c mux.Conn) {
 	}
 }
 
-func (t *Table) leave(c mux.Conn, note func(s *connState)) {
+// forget notes that a connection is no longer a member of a group.
+func (t *Table) forget(conn uint64, note func(s *connState)) {
 	t.conns.Lock()
-	s := t.conns.m[c.ID()]
+	s := t.conns.m[conn]
 	t.conns.Unlock()
-	if s != nil {
-		s.mu.Lock()
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed { // closed reads the sets of a closed connection without the mutex
 		note(s)
-		s.mu.Unlock()
 	}
-}
-
-// without returns list without the channel of a connection, and that channel, nil when it is not there.
-func without(list []*Channel, conn uint64) ([]*Channel, *Channel) {
-	i := slices.IndexFunc(list, func(c *Channel) bool { return c.Conn.ID() == conn })
-	if i < 0 {
-		return list, nil
-	}
-	return slices.Concat(list[:i], list[i+1:]), list[i]
 }

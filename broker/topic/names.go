@@ -90,4 +90,3 @@ func ValidateName(name string) string {
 func legal(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '%' || c == '|'
 }
-

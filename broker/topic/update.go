@@ -76,7 +76,10 @@ func (t *Table) update(wanted *body.TopicConfig) (bool, error) {
 			return nil, err
 		}
 		c := *wanted
-		c.TopicName = strings.Clone(wanted.TopicName)
+		c.TopicName, c.TopicFilterType = strings.Clone(wanted.TopicName), strings.Clone(wanted.TopicFilterType)
+		if c.TopicFilterType == "" {
+			c.TopicFilterType = body.SingleTag
+		}
 		c.Attributes = make(map[string]string, len(attributes))
 		for k, v := range attributes {
 			c.Attributes[strings.Clone(k)] = strings.Clone(v)

@@ -3,7 +3,6 @@ package rpc
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -416,7 +415,7 @@ func TestContextEndsTheWaitForADial(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := c.Invoke(ctx, "127.0.0.1:1", protocol.NewRequest(1, nil))
-	require.True(t, errors.Is(err, context.Canceled) || err != nil)
+	require.Error(t, err) // the context's, or that nobody listens, whichever comes first
 }
 
 func BenchmarkInvoke(b *testing.B) {

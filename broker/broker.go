@@ -1,0 +1,232 @@
+// Package broker puts a broker together: the store, the tables, the handlers and the servers. It holds no
+// behaviour of its own; broker.go opens and closes, routes.go is the table of request codes.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/skylarkmq/skylark/broker/group"
+	"github.com/skylarkmq/skylark/broker/offset"
+	"github.com/skylarkmq/skylark/broker/order"
+	"github.com/skylarkmq/skylark/broker/pull"
+	"github.com/skylarkmq/skylark/broker/schedule"
+	"github.com/skylarkmq/skylark/broker/send"
+	"github.com/skylarkmq/skylark/broker/session"
+	"github.com/skylarkmq/skylark/broker/topic"
+	"github.com/skylarkmq/skylark/remoting/mux"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
+	"github.com/skylarkmq/skylark/remoting/server"
+	"github.com/skylarkmq/skylark/store"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+)
+
+// Broker is a running broker.
+type Broker struct {
+	o       Options
+	started time.Time
+
+	store    *store.Store
+	topics   *topic.Table
+	groups   *group.Table
+	offsets  *offset.Table
+	sessions *session.Table
+	locks    *order.Locks
+
+	sender    *send.Sender
+	puller    *pull.Puller
+	scheduler *schedule.Scheduler
+
+	mux    *mux.Mux
+	lanes  lanes
+	server *server.Server
+
+	fatal    chan error // a disk error of the store
+	stop     chan struct{}
+	keepers  sync.WaitGroup
+	closing  sync.Once
+	closeErr error
+}
+
+// Open recovers the store, loads the tables, listens and registers. Errors that Java gives an exit status
+// of its own are *StartError.
+func Open(o Options) (*Broker, error) {
+	o, err := o.validate()
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{o: o, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{})}
+	if err := b.open(); err != nil {
+		b.closeErr = errors.Join(err, b.Close())
+		return nil, fmt.Errorf("cannot start broker %s: %w", o.BrokerName, err)
+	}
+	return b, nil
+}
+
+func (b *Broker) open() error {
+	// The store first: it locks the folder that the tables lie in.
+	if err := b.openStore(); err != nil {
+		return err
+	}
+	if err := b.openTables(); err != nil {
+		return err
+	}
+	b.mux = mux.New(mux.Options{Logger: b.o.Logger, FastPort: int(b.o.ListenPort) - 2})
+	b.lanes = b.openLanes()
+	if err := b.openHandlers(); err != nil {
+		return err
+	}
+	b.addRoutes()
+	var err error
+	b.server, err = server.Open(server.Options{Logger: b.o.Logger, Bind: b.o.BindAddress, Ports: []int{int(b.o.ListenPort), int(b.o.ListenPort) - 2},
+		Mux: b.mux, MaxIdle: time.Duration(b.o.ServerChannelMaxIdleTimeSeconds) * time.Second})
+	if err != nil {
+		return err
+	}
+	b.keepers.Go(b.keep)
+	return nil
+}
+
+func (b *Broker) openTables() error {
+	o := &b.o
+	var err error
+	b.topics, err = topic.Open(topic.Options{Path: o.config("topics.json"), Logger: o.Logger, BrokerName: o.BrokerName, ClusterName: o.BrokerClusterName,
+		DefaultTopicQueueNums: o.DefaultTopicQueueNums, AutoCreateTopicEnable: o.AutoCreateTopicEnable, ClusterTopicEnable: o.ClusterTopicEnable,
+		BrokerTopicEnable: o.BrokerTopicEnable, TraceTopicEnable: o.TraceTopicEnable, MsgTraceTopicName: o.MsgTraceTopicName,
+		TimerWheelEnable: o.TimerWheelEnable, ReviveQueueNum: o.ReviveQueueNum, OnChange: b.topicsChanged})
+	if err != nil {
+		return err
+	}
+	b.groups, err = group.Open(group.Options{Path: o.config("subscriptionGroup.json"), Logger: o.Logger, AutoCreateSubscriptionGroup: o.AutoCreateSubscriptionGroup})
+	if err != nil {
+		return err
+	}
+	b.offsets, err = offset.Open(offset.Options{Path: o.config("consumerOffset.json"), Logger: o.Logger, UseServerSideResetOffset: true})
+	if err != nil {
+		return err
+	}
+	b.locks = order.New(time.Now)
+	b.sessions = session.Open(session.Options{Logger: o.Logger, ChannelExpiredTimeout: time.Duration(o.ChannelExpiredTimeout) * time.Millisecond,
+		NotifyEnabled: func() bool { return o.NotifyConsumerIdsChangedEnable }, Compile: compileFilter})
+	return nil
+}
+
+// compileFilter keeps with a subscription what pulling needs of it.
+func compileFilter(d *body.SubscriptionData) any { return pull.NewFilter(d) }
+
+func (b *Broker) openStore() error {
+	o := b.o.Store
+	o.Logger = b.o.Logger
+	// The puller is made behind the store; no message can come before.
+	o.Listener = func(q *consumequeue.Queue, queueOffset, tagsCode int64) { b.puller.Arrived(q, queueOffset, tagsCode) }
+	o.OnFatal = func(err error) { b.fatal <- err }
+	var err error
+	b.store, err = store.Open(o)
+	return err
+}
+
+func (b *Broker) openHandlers() error {
+	o := &b.o
+	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
+		RegionID: o.RegionID, TraceOn: o.TraceOn, Writable: o.BrokerPermission&topic.PermWrite != 0, RejectTransaction: o.RejectTransactionMessage,
+		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
+		Validate: topic.ValidateName, NoSend: topic.NoSend})
+	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
+		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
+		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
+		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }})
+	var err error
+	b.scheduler, err = schedule.Open(schedule.Options{Logger: o.Logger, Path: o.config("delayOffset.json"), Store: b.store, Put: b.sender.Put,
+		PersistEvery: time.Duration(o.FlushDelayOffsetInterval) * time.Millisecond})
+	return err
+}
+
+// consumers tells pulling what a group's heartbeats have said of a topic.
+func (b *Broker) consumers(group, topic string) pull.Consumers {
+	sub, known, broadcasting := b.sessions.Find(group, topic)
+	c := pull.Consumers{Known: known, Broadcasting: broadcasting}
+	if sub != nil {
+		c.Filter, _ = sub.Filter.(*pull.Filter)
+	}
+	return c
+}
+
+// topicsChanged announces new and changed topics to the name servers.
+func (b *Broker) topicsChanged(...string) {}
+
+// keep writes consumer offsets now and then.
+func (b *Broker) keep() {
+	t := time.NewTicker(time.Duration(max(b.o.FlushConsumerOffsetInterval, 100)) * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-b.stop:
+			return
+		case <-t.C:
+			if err := b.offsets.Persist(); err != nil {
+				b.o.Logger.Error().Err(err).Msg("cannot write consumer offsets, trying again")
+			}
+			b.locks.Expire()
+		}
+	}
+}
+
+// Wait returns when ctx ends or the store can no longer write, which is logged.
+func (b *Broker) Wait(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case err := <-b.fatal:
+		b.o.Logger.Error().Err(err).Msg("the store failed; messages are still served, none is taken")
+		<-ctx.Done()
+	}
+}
+
+// drainTime bounds how long the last replies may take to leave.
+const drainTime = 2 * time.Second
+
+// Close stops in the reverse order of Open: it leaves the name servers, answers what is held, finishes
+// what is queued, writes everything down. Closing twice is fine.
+func (b *Broker) Close() error {
+	b.closing.Do(func() { b.closeErr = b.close() })
+	return b.closeErr
+}
+
+func (b *Broker) close() error {
+	var errs []error
+	close(b.stop)
+	b.keepers.Wait()
+	if b.puller != nil {
+		b.puller.Close()
+	}
+	if b.scheduler != nil {
+		errs = append(errs, b.scheduler.Close())
+	}
+	if b.mux != nil {
+		b.mux.Close()
+	}
+	if b.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		b.server.Drain(ctx)
+		cancel()
+		errs = append(errs, b.server.Close())
+	}
+	if b.sessions != nil {
+		b.sessions.Close()
+	}
+	if b.offsets != nil {
+		errs = append(errs, b.offsets.Close())
+	}
+	if b.groups != nil {
+		errs = append(errs, b.groups.Close())
+	}
+	if b.topics != nil {
+		errs = append(errs, b.topics.Close())
+	}
+	if b.store != nil {
+		errs = append(errs, b.store.Close())
+	}
+	return errors.Join(errs...)
+}

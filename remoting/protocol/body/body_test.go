@@ -1,0 +1,101 @@
+package body
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+)
+
+func TestDialectIsReadAndWritten(t *testing.T) {
+	var r TopicRouteData
+	require.NoError(t, Unmarshal([]byte(`{"brokerDatas":[{"brokerAddrs":{0:"1.2.3.4:10911", -1 :"x"},"brokerName":"b","cluster":"c"}],"queueDatas":[{"brokerName":"b","perm":6}]}`), &r))
+	require.Equal(t, IntMap[string]{0: "1.2.3.4:10911", -1: "x"}, r.BrokerDatas[0].BrokerAddrs)
+	b, err := Marshal(r)
+	require.NoError(t, err)
+	require.Contains(t, string(b), `"brokerAddrs":{"-1":"x","0":"1.2.3.4:10911"}`)
+
+	mq := message.MessageQueue{Topic: `T{"`, BrokerName: "b", QueueID: 3}
+	s := TopicStatsTable{OffsetTable: QueueMap[TopicOffset]{mq: {MaxOffset: 5}}, TopicPutTps: 1}
+	b, err = Marshal(s)
+	require.NoError(t, err)
+	require.Equal(t, `{"offsetTable":{{"brokerName":"b","queueId":3,"topic":"T{\""}:{"lastUpdateTimestamp":0,"maxOffset":5,"minOffset":0}},"topicPutTps":1}`, string(b))
+	var back TopicStatsTable
+	require.NoError(t, Unmarshal(b, &back))
+	require.Equal(t, s, back)
+	require.NoError(t, Unmarshal([]byte(`{"offsetTable":{"{\"brokerName\":\"b\",\"queueId\":3,\"topic\":\"T\"}":{"$ref":"$.x"}}}`), &back))
+	require.Len(t, back.OffsetTable, 1)
+}
+
+func TestSonicIsNotReplacedByTheStandardLibrary(t *testing.T) {
+	b, err := api.Marshal(map[string]any{"a": QueueMap[int]{{Topic: "t"}: 1}})
+	require.NoError(t, err)
+	require.False(t, json.Valid(b), "bare object keys got lost")
+	b, err = Marshal(KVTable{})
+	require.NoError(t, err)
+	require.Equal(t, `{"table":{}}`, string(b))
+}
+
+func TestHeartbeatOfOtherClientsIsRead(t *testing.T) {
+	var h HeartbeatData
+	require.NoError(t, Unmarshal([]byte(`{"clientID":"c","consumerDataSet":[{"consumeFromWhere":4,"consumeType":1,"groupName":"g","messageModel":1,
+		"subscriptionDataSet":[{"classFilterMode":false,"codeSet":[],"subString":"*","subVersion":"1494","tagsSet":[],"topic":"T"}]}],"producerDataSet":[]}`+"\n"), &h))
+	c := h.ConsumerDataSet[0]
+	require.Equal(t, ConsumeFromFirstOffset, c.ConsumeFromWhere)
+	require.Equal(t, ConsumePassively, c.ConsumeType)
+	require.Equal(t, Clustering, c.MessageModel)
+	require.Equal(t, Int(1494), c.SubscriptionDataSet[0].SubVersion)
+}
+
+func TestGroupTakesDefaultsForMissingFields(t *testing.T) {
+	var g SubscriptionGroupConfig
+	require.NoError(t, Unmarshal([]byte(`{"groupName":"g","retryMaxTimes":3}`), &g))
+	want := NewSubscriptionGroupConfig("g")
+	want.RetryMaxTimes = 3
+	require.Equal(t, want, g)
+}
+
+func TestPrettyIsJavas(t *testing.T) {
+	b, err := MarshalPretty(DelayOffsetTable{OffsetTable: IntMap[int64]{1: 5}})
+	require.NoError(t, err)
+	require.Equal(t, "{\n\t\"dataVersion\":{\n\t\t\"counter\":0,\n\t\t\"stateVersion\":0,\n\t\t\"timestamp\":0\n\t},\n\t\"offsetTable\":{\n\t\t\"1\":5\n\t}\n}", string(b))
+}
+
+func TestCompressedRegistrationRoundTrip(t *testing.T) {
+	topic := NewTopicConfig("T")
+	topic.Attributes["+k"] = "a b"
+	r := RegisterBrokerBody{FilterServerList: []string{"f"}, TopicConfigSerializeWrapper: TopicConfigAndMappingSerializeWrapper{
+		DataVersion: DataVersion{Counter: 3}, TopicConfigTable: map[string]*TopicConfig{"T": &topic},
+		TopicQueueMappingInfoMap: map[string]Raw{"M": Raw(`{"topic":"M"}`)}}}
+	b, err := r.EncodeCompressed()
+	require.NoError(t, err)
+	var back RegisterBrokerBody
+	require.NoError(t, back.DecodeCompressed(b, true))
+	require.Equal(t, r, back)
+	require.Error(t, back.DecodeCompressed(b[:len(b)/2], true))
+}
+
+func FuzzUnmarshal(f *testing.F) {
+	f.Add([]byte(`{"offsetTable":{{"brokerName":"b","queueId":3,"topic":"T"}:{"maxOffset":1}}}`))
+	f.Add([]byte(`{"brokerDatas":[{"brokerAddrs":{0:"x"}}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, v := range []any{&TopicStatsTable{}, &TopicRouteData{}, &HeartbeatData{}, &RegisterBrokerBody{}, &ConsumerOffsetTable{}} {
+			if Unmarshal(b, v) == nil {
+				if _, err := Marshal(v); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+func FuzzDecodeCompressed(f *testing.F) {
+	b, _ := (&RegisterBrokerBody{}).EncodeCompressed()
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r RegisterBrokerBody
+		_ = r.DecodeCompressed(b, true)
+	})
+}
