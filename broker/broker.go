@@ -44,6 +44,7 @@ type Broker struct {
 	lanes  lanes
 	server *server.Server
 
+	tmp      chan struct{}
 	fatal    chan error // a disk error of the store
 	stop     chan struct{}
 	keepers  sync.WaitGroup
@@ -58,7 +59,7 @@ func Open(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{o: o, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{})}
+	b := &Broker{o: o, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{}), tmp: make(chan struct{}, 1)}
 	if err := b.open(); err != nil {
 		b.closeErr = errors.Join(err, b.Close())
 		return nil, fmt.Errorf("cannot start broker %s: %w", o.BrokerName, err)
@@ -80,6 +81,7 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.addRoutes()
+	b.routesTmp()
 	var err error
 	b.server, err = server.Open(server.Options{Logger: b.o.Logger, Bind: b.o.BindAddress, Ports: []int{int(b.o.ListenPort), int(b.o.ListenPort) - 2},
 		Mux: b.mux, MaxIdle: time.Duration(b.o.ServerChannelMaxIdleTimeSeconds) * time.Second})
@@ -87,6 +89,7 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.keepers.Go(b.keep)
+	b.keepers.Go(b.runTmp)
 	return nil
 }
 
@@ -155,7 +158,12 @@ func (b *Broker) consumers(group, topic string) pull.Consumers {
 }
 
 // topicsChanged announces new and changed topics to the name servers.
-func (b *Broker) topicsChanged(...string) {}
+func (b *Broker) topicsChanged(...string) {
+	select {
+	case b.tmp <- struct{}{}:
+	default:
+	}
+}
 
 // keep writes consumer offsets now and then.
 func (b *Broker) keep() {

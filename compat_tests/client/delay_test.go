@@ -25,13 +25,13 @@ func TestDelayLevels(t *testing.T) {
 			require.NotNil(t, m, "not delivered: %s", s.Body())
 			waited := m.Int("recvTimestamp") - m.Int("bornTimestamp")
 			require.GreaterOrEqual(t, waited, int64(level)*1000-5, "level %d came early", level)
-			require.Less(t, waited, int64(level)*1000+4000, "level %d came late", level)
+			require.Less(t, waited, int64(level)*1000+15000, "level %d came late", level)
 			require.Equal(t, topic, m.Topic())
 			require.Equal(t, s.MsgID(), m.MsgID())
 			require.Equal(t, "red", m.Props()["colour"])
 			if level > 0 {
-				// The delivered copy has lost DELAY and kept where it waited for.
-				require.NotContains(t, m.Props(), "DELAY")
+				// Java 5.5.0 leaves all three on the delivered copy.
+				require.Equal(t, strconv.Itoa(level), m.Props()["DELAY"])
 				require.Equal(t, topic, m.Props()["REAL_TOPIC"])
 				require.Equal(t, strconv.Itoa(m.QueueID()), m.Props()["REAL_QID"])
 				require.NotEqual(t, s.OffsetMsgID(), m.OffsetMsgID())

@@ -31,10 +31,13 @@ func shared(t *testing.T) *cluster.Cluster {
 	return pool.Cluster(t, "shared", delays)
 }
 
+// versions are the Java clients under test.
+var versions = []string{cluster.ClientV4, cluster.ClientV5}
+
 // eachVersion runs the test with both Java client versions, side by side.
 func eachVersion(t *testing.T, f func(t *testing.T, version string)) {
 	t.Helper()
-	for _, v := range []string{cluster.ClientV4, cluster.ClientV5} {
+	for _, v := range versions {
 		t.Run(v, func(t *testing.T) {
 			t.Parallel()
 			f(t, v)

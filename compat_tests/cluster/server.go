@@ -159,6 +159,7 @@ func prepareServer(t TB, kind string, o Options) *Server {
 // launch starts the process and waits until it serves.
 func (s *Server) launch(t TB) {
 	t.Helper()
+	begin := time.Now()
 	cmd := exec.Command(s.argv[0], s.argv[1:]...)
 	cmd.Dir = s.opts.Dir
 	cmd.Env = append(os.Environ(), s.env...)
@@ -183,6 +184,7 @@ func (s *Server) launch(t TB) {
 		s.end(syscall.SIGKILL)
 		t.Fatalf("cannot start %s: %v\n%s", s, err, s.Log())
 	}
+	t.Logf("%s started in %.1f s", s, time.Since(begin).Seconds())
 }
 
 // awaitReady waits until the port accepts and, for a broker, its NameServers
@@ -283,7 +285,9 @@ func (s *Server) Log() string {
 // a JVM reports SIGTERM).
 func (s *Server) Stop(t TB) {
 	t.Helper()
+	begin := time.Now()
 	err := s.end(syscall.SIGTERM)
+	t.Logf("%s stopped in %.1f s", s, time.Since(begin).Seconds())
 	if err != nil && !(s.java && strings.Contains(err.Error(), "exit status 143")) {
 		t.Fatalf("%s did not stop cleanly: %v\n%s", s, err, s.Log())
 	}

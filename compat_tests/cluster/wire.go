@@ -92,6 +92,12 @@ func (s *Server) CreateTopic(t TB, topic string, queues int) {
 	s.mustCall(t, "create topic "+topic, reqCreateTopic, map[string]string{"topic": topic,
 		"defaultTopic": "TBW102", "readQueueNums": q, "writeQueueNums": q, "perm": "6",
 		"topicFilterType": "SINGLE_TAG", "topicSysFlag": "0", "order": "false"}, nil)
+	s.AwaitRoute(t, topic)
+}
+
+// AwaitRoute waits until the broker's NameServers route the topic to it.
+func (s *Server) AwaitRoute(t TB, topic string) {
+	t.Helper()
 	for _, list := range s.opts.Namesrv {
 		for _, ns := range strings.Split(list, ";") {
 			s.awaitRoute(t, ns, topic)

@@ -42,11 +42,11 @@ func TestOrderedMessagesKeepTheirOrderPerShardingKey(t *testing.T) {
 	for _, l := range native() {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, l)
+			s := newStage(t, l)
 			const keys = 6
-			acks := b.send(t, 60, "sharding=6", "prefix=o")
+			acks := s.send(t, 60, "sharding=6", "prefix=o")
 			checkOrder(t, acks, keys)
-			msgs := b.consume(t, 60, "mode=orderly")
+			msgs := s.consume(t, 60, "mode=orderly")
 			checkOrder(t, msgs, keys)
 			require.Equal(t, names("o", 60), sortedBodies(msgs))
 		})
@@ -55,15 +55,15 @@ func TestOrderedMessagesKeepTheirOrderPerShardingKey(t *testing.T) {
 
 func TestOrderlyConsumersOfAGroupDoNotShareAQueue(t *testing.T) {
 	// C++ only: client-go never unlocks a queue it gives away, so the other consumer has to wait 60 s.
-	b := newBench(t, cpp())
+	s := newStage(t, cpp())
 	runs := []*cluster.Run{
-		b.consumer(t, "mode=orderly", "instance=one"),
-		b.consumer(t, "mode=orderly", "instance=two"),
+		s.consumer(t, "mode=orderly", "instance=one"),
+		s.consumer(t, "mode=orderly", "instance=two"),
 	}
 	for _, r := range runs {
 		r.Await(t, limit, "started")
 	}
-	b.send(t, 80, "sharding=8", "prefix=o")
+	s.send(t, 80, "sharding=8", "prefix=o")
 	awaitTotal(t, runs, 80)
 	var all []cluster.Event
 	for _, r := range runs {
@@ -81,9 +81,9 @@ func TestOrderlyConsumersOfAGroupDoNotShareAQueue(t *testing.T) {
 }
 
 func TestOrderlyFailureHoldsTheQueue(t *testing.T) {
-	b := newBench(t, golang())
-	b.send(t, 3, "queue=1", "prefix=h")
-	msgs := b.consume(t, 9, "mode=orderly", "failFirst=2")
+	s := newStage(t, golang())
+	s.send(t, 3, "queue=1", "prefix=h")
+	msgs := s.consume(t, 9, "mode=orderly", "failFirst=2")
 	for i, m := range msgs {
 		require.Equal(t, i/3, number(t, m.Body()))
 		require.Equal(t, i%3, m.Reconsume())

@@ -15,9 +15,9 @@ func TestSendAcknowledgementNamesThePlaceOfTheMessage(t *testing.T) {
 	for _, l := range native() {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, l)
-			acks := byBody(t, b.send(t, 12, "tags=red,blue", "keys=1", "prop.city=Zürich", "prefix=m"))
-			msgs := byBody(t, b.consume(t, 12, "getprops=city"))
+			s := newStage(t, l)
+			acks := byBody(t, s.send(t, 12, "tags=red,blue", "keys=1", "prop.city=Zürich", "prefix=m"))
+			msgs := byBody(t, s.consume(t, 12))
 			require.Len(t, msgs, 12)
 			for body, m := range msgs {
 				ack := acks[body]
@@ -26,7 +26,7 @@ func TestSendAcknowledgementNamesThePlaceOfTheMessage(t *testing.T) {
 				require.Equal(t, []string{"red", "blue"}[i%2], m.Tag())
 				require.Equal(t, fmt.Sprintf("m-k%d", i), m.Keys())
 				require.Equal(t, "Zürich", m.Props()["city"])
-				require.Equal(t, b.topic, m.Topic())
+				require.Equal(t, s.topic, m.Topic())
 				require.Equal(t, 0, m.Reconsume())
 				require.Equal(t, ack.MsgID(), m.MsgID())
 				require.Equal(t, ack.QueueOffset(), m.QueueOffset())
@@ -44,10 +44,10 @@ func TestAsyncSendsAreAllAcknowledged(t *testing.T) {
 	for _, l := range native() {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, l)
-			acks := b.send(t, 40, "mode=async", "prefix=a")
+			s := newStage(t, l)
+			acks := s.send(t, 40, "mode=async", "prefix=a")
 			require.Equal(t, names("a", 40), sortedBodies(acks))
-			require.Equal(t, names("a", 40), sortedBodies(b.consume(t, 40)))
+			require.Equal(t, names("a", 40), sortedBodies(s.consume(t, 40)))
 		})
 	}
 }
@@ -56,19 +56,19 @@ func TestOnewaySendsArrive(t *testing.T) {
 	for _, l := range native() {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, l)
-			events := b.produce(t, "mode=oneway", "count=20", "prefix=o")
+			s := newStage(t, l)
+			events := s.produce(t, "mode=oneway", "count=20", "prefix=o")
 			require.Len(t, cluster.Of(events, "sentOneway"), 20)
-			require.Equal(t, names("o", 20), sortedBodies(b.consume(t, 20)))
+			require.Equal(t, names("o", 20), sortedBodies(s.consume(t, 20)))
 		})
 	}
 }
 
 func TestBatchIsStoredMessageByMessage(t *testing.T) {
 	// Go only: the C++ client's batch flag is "1", which Java's broker reads as false.
-	b := newBench(t, golang())
-	acks := byBody(t, b.send(t, 20, "mode=batch", "batch=5", "prefix=b", "tags=x,y", "keys=1", "prop.city=Zürich"))
-	msgs := byBody(t, b.consume(t, 20))
+	s := newStage(t, golang())
+	acks := byBody(t, s.send(t, 20, "mode=batch", "batch=5", "prefix=b", "tags=x,y", "keys=1", "prop.city=Zürich"))
+	msgs := byBody(t, s.consume(t, 20))
 	require.Len(t, msgs, 20)
 	for body, m := range msgs {
 		require.Equal(t, acks[body].QueueID(), m.QueueID())
@@ -77,7 +77,7 @@ func TestBatchIsStoredMessageByMessage(t *testing.T) {
 		require.Equal(t, strings.Replace(body, "b-", "b-k", 1), m.Keys())
 		require.Equal(t, "Zürich", m.Props()["city"])
 	}
-	tagged := b.consume(t, 10, "tag=y", "group=G2_"+b.topic)
+	tagged := s.consume(t, 10, "tag=y", "group=G2_"+s.topic)
 	for _, m := range tagged {
 		require.Equal(t, "y", m.Tag())
 	}
@@ -87,14 +87,14 @@ func TestTagFilter(t *testing.T) {
 	for _, l := range native() {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, l)
-			b.send(t, 30, "tags=a,b,c", "prefix=t")
-			two := b.consumer(t, "tag=a||c", "group=G2_"+b.topic)
-			one := b.consumer(t, "tag=b", "group=G1_"+b.topic)
+			s := newStage(t, l)
+			s.send(t, 30, "tags=a,b,c", "prefix=t")
+			two := s.consumer(t, "tag=a||c", "group=G2_"+s.topic)
+			one := s.consumer(t, "tag=b", "group=G1_"+s.topic)
 			checkTags(t, two.Collect(t, limit, "msg", 20), "a", "c")
 			checkTags(t, one.Collect(t, limit, "msg", 10), "b")
 			// A message after the others shows that nothing else was on its way.
-			b.send(t, 4, "tags=b", "prefix=last")
+			s.send(t, 4, "tags=b", "prefix=last")
 			checkTags(t, one.Collect(t, limit, "msg", 4), "b")
 			require.Len(t, cluster.Of(one.Stop(t, limit), "msg"), 14)
 			require.Len(t, cluster.Of(two.Stop(t, limit), "msg"), 20)
@@ -113,11 +113,11 @@ func TestConsumerThatWaitsGetsNewMessagesAtOnce(t *testing.T) {
 	for _, l := range native() {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, l)
-			b.send(t, queues, "prefix=first")
-			run := b.consumer(t)
+			s := newStage(t, l)
+			s.send(t, queues, "prefix=first")
+			run := s.consumer(t)
 			run.Collect(t, limit, "msg", queues) // from now on its pulls are held at the broker
-			b.send(t, 2*queues, "prefix=new")
+			s.send(t, 2*queues, "prefix=new")
 			for _, m := range run.Collect(t, limit, "msg", 2*queues) {
 				require.Less(t, m.Int("recvTimestamp")-m.Int("storeTimestamp"), int64(2000), "pull was not woken")
 			}
@@ -130,15 +130,15 @@ func TestBroadcastReachesEveryConsumer(t *testing.T) {
 	for _, l := range native() {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, l)
+			s := newStage(t, l)
 			var runs []*cluster.Run
 			for i := range 2 {
-				runs = append(runs, b.consumer(t, "mode=broadcast", fmt.Sprintf("instance=bc%d", i)))
+				runs = append(runs, s.consumer(t, "mode=broadcast", fmt.Sprintf("instance=bc%d", i)))
 			}
 			for _, r := range runs {
 				r.Await(t, limit, "started")
 			}
-			b.send(t, 12, "prefix=all")
+			s.send(t, 12, "prefix=all")
 			for _, r := range runs {
 				require.Equal(t, names("all", 12), sortedBodies(r.Collect(t, limit, "msg", 12)))
 				r.Stop(t, limit)
@@ -151,30 +151,26 @@ func TestConsumersOfAGroupShareTheQueues(t *testing.T) {
 	for _, l := range native() {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, l)
-			first := b.consumer(t, "instance=one", "timeout=90000")
+			s := newStage(t, l)
+			first := s.consumer(t, "instance=one", "timeout=90000")
 			first.Await(t, limit, "started")
-			feed := b.start(t, "produce", b.c.Arg(), "topic="+b.topic, "group=P", "forever=1", "rate=40", "prefix=s")
+			feed := s.start(t, "produce", s.c.Arg(), "topic="+s.topic, "group=P", "forever=1", "rate=40", "prefix=s")
 			first.Collect(t, limit, "msg", 20)
-			second := b.consumer(t, "instance=two", "timeout=90000")
+			second := s.consumer(t, "instance=two", "timeout=90000")
 			// The broker tells the first consumer to rebalance (code 40); both then get some queues.
 			second.Collect(t, limit, "msg", 20)
 			before := len(first.Events())
 			first.Collect(t, limit, "msg", before+20)
 			sent := cluster.Of(feed.Stop(t, limit), "sent")
-			got := map[string]bool{}
-			for len(got) < len(sent) {
-				// Waits on the group's progress by way of the events of both runs.
+			require.Eventually(t, func() bool {
+				got := map[string]bool{}
 				for _, r := range []*cluster.Run{first, second} {
 					for _, m := range cluster.Of(r.Events(), "msg") {
 						got[m.Body()] = true
 					}
 				}
-				if len(got) < len(sent) {
-					require.False(t, first.Ended() || second.Ended(), "%d of %d messages", len(got), len(sent))
-					time.Sleep(50 * time.Millisecond)
-				}
-			}
+				return len(got) == len(sent)
+			}, limit, 50*time.Millisecond, "the group lost messages while it rebalanced")
 			first.Stop(t, limit)
 			second.Stop(t, limit)
 		})

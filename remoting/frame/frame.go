@@ -71,7 +71,7 @@ func Decode(b []byte, c *protocol.Command) error {
 	if err != nil {
 		return err
 	}
-	if n != len(b) {
+	if n == 0 || n != len(b) {
 		return fmt.Errorf("%w: %d bytes given, %d declared", ErrMalformed, len(b), n)
 	}
 	end := PrefixLength + headerLength(b)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -102,24 +103,67 @@ func (s *scanner) ext(c *protocol.Command) error {
 		return nil
 	}
 	for {
-		key, err := s.key()
+		f, ok, err := s.plainPair()
 		if err != nil {
 			return err
 		}
-		v, null, err := s.value(0)
-		if err != nil {
-			return err
+		null := false
+		if !ok {
+			if f.Key, err = s.key(); err != nil {
+				return err
+			}
+			if f.Value, null, err = s.value(0); err != nil {
+				return err
+			}
 		}
 		if !null {
-			c.Ext = append(c.Ext, protocol.Field{Key: key, Value: v})
+			c.Ext = append(c.Ext, f)
+		}
+		if s.take(',') {
+			continue
 		}
 		if s.take('}') {
 			return nil
 		}
-		if !s.take(',') {
-			return errJSON
+		return errJSON
+	}
+}
+
+// plainPair reads "key":"value" without blanks, which is what every client but C++ sends. On anything
+// else it moves nothing and reports false.
+func (s *scanner) plainPair() (f protocol.Field, ok bool, err error) {
+	at := s.i
+	if at >= len(s.b) || s.b[at] != '"' {
+		return f, false, nil
+	}
+	end := special(s.b, at+1)
+	if end+2 >= len(s.b) || s.b[end] != '"' || s.b[end+1] != ':' || s.b[end+2] != '"' {
+		return f, false, nil
+	}
+	f.Key = alias(s.b[at+1 : end])
+	s.i = end + 2
+	f.Value, err = s.str()
+	return f, true, err
+}
+
+// special returns the index of the first quote or backslash in b from i on, len(b) without one. It looks at
+// eight bytes at a time.
+func special(b []byte, i int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		q, e := w^(ones*'"'), w^(ones*'\\')
+		// The lowest high bit set marks the first zero byte of q or e; borrows only reach bytes above it.
+		if m := ((q-ones)&^q | (e-ones)&^e) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)/8
 		}
 	}
+	for ; i < len(b); i++ {
+		if b[i] == '"' || b[i] == '\\' {
+			return i
+		}
+	}
+	return len(b)
 }
 
 func (s *scanner) space() {
@@ -255,10 +299,7 @@ func (s *scanner) int32(dst *int32) error {
 func (s *scanner) str() (string, error) {
 	b := s.b
 	start := s.i + 1
-	i := start
-	for i < len(b) && b[i] != '"' && b[i] != '\\' {
-		i++
-	}
+	i := special(b, start)
 	if i >= len(b) {
 		return "", errJSON
 	}
@@ -268,22 +309,19 @@ func (s *scanner) str() (string, error) {
 	}
 	w := i
 	for i < len(b) {
-		switch ch := b[i]; ch {
-		case '"':
+		if b[i] == '"' {
 			s.i = i + 1
 			return alias(b[start:w]), nil
-		case '\\':
-			n, used, err := unescape(b[w:w:len(b)], b[i:])
-			if err != nil {
-				return "", err
-			}
-			w += n
-			i += used
-		default:
-			b[w] = ch
-			w++
-			i++
 		}
+		n, used, err := unescape(b[w:w:len(b)], b[i:])
+		if err != nil {
+			return "", err
+		}
+		w += n
+		i += used
+		end := special(b, i)
+		w += copy(b[w:], b[i:end])
+		i = end
 	}
 	return "", errJSON
 }
@@ -296,6 +334,9 @@ func unescape(dst, src []byte) (wrote, used int, err error) {
 	var ch byte
 	switch src[1] {
 	case 'u':
+		if len(src) >= 6 && src[2] == '0' && src[3] == '0' && src[4] == '0' && src[5]-'0' < 10 {
+			return len(append(dst, src[5]-'0')), 6, nil // the separators of message properties
+		}
 		r, ok := hex4(src[2:])
 		if !ok {
 			return 0, 0, errJSON

@@ -250,7 +250,7 @@ func (q *Queue) Flush(touched func(path string)) (int, error) {
 	q.flushing = nil
 	n := len(buf)
 	// A busy queue keeps its buffer; one that wrote little lets it go.
-	if len(buf) >= keepSpare && cap(buf) <= maxSpare && q.tail == nil {
+	if len(buf) >= keepSpare && cap(buf) <= maxSpare && q.spare == nil {
 		q.spare = buf[:0]
 	}
 	return n, nil

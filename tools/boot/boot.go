@@ -31,7 +31,14 @@ type exitError struct {
 	err    error
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
 
 // Main runs the program with args, args[0] its name, and returns the exit status. Called as mqnamesrv or
 // mqbroker it acts as that subcommand.
@@ -48,12 +55,14 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(stderr, err)
 	var e *exitError
-	if errors.As(err, &e) {
-		return e.status
+	if !errors.As(err, &e) {
+		e = &exitError{statusBadOption, err}
 	}
-	return statusBadOption
+	if e.err != nil {
+		fmt.Fprintln(stderr, err)
+	}
+	return e.status
 }
 
 func app(stdout, stderr io.Writer) *cli.App {
@@ -115,7 +124,7 @@ func wrap(run func(c *cli.Context) error) cli.ActionFunc {
 // waitForStop blocks until a signal asks to stop.
 func waitForStop(ctx context.Context) { <-ctx.Done() }
 
-// PidOf is the text of pid files: scripts/bin/mqshutdown reads $SKYLARK_PID_FILE.
+// writePid writes the process id to $SKYLARK_PID_FILE, which scripts/bin/mqshutdown reads.
 func writePid() (remove func(), err error) {
 	path := os.Getenv("SKYLARK_PID_FILE")
 	if path == "" {

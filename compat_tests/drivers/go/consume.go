@@ -37,7 +37,6 @@ func consume(ctx context.Context, a *args, out *events) error {
 		delay: a.duration("delayMs", 0), enough: make(chan struct{}),
 	}
 	tag := a.str("tag", "*")
-	a.str("getprops", "") // for drivers that cannot list properties; this one prints all
 	opts, err := r.options(a)
 	if err != nil {
 		return err

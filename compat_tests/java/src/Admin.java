@@ -1,8 +1,7 @@
-import java.util.Collections;
-import java.util.Set;
 import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
+import org.apache.rocketmq.tools.command.topic.DeleteTopicSubCommand;
 
 /** Verbs that create, delete and show topics and groups. */
 final class Admin {
@@ -34,7 +33,6 @@ final class Admin {
     }
 
     private void run(String verb, String name, TopicConfig topic, Object sub) throws Exception {
-        Set<String> brokers = Collections.singleton(broker);
         switch (verb) { // each change is followed by what the broker shows then
             case "createtopic":
                 admin.createAndUpdateTopicConfig(broker, topic);
@@ -43,9 +41,8 @@ final class Admin {
                 Moved.call(admin, "createAndUpdateSubscriptionGroupConfig", broker, sub);
                 break;
             case "deletetopic":
-                admin.deleteTopicInBroker(brokers, name);
-                Moved.call(admin, "deleteTopicInNameServer",
-                    new java.util.HashSet<>(java.util.Arrays.asList(namesrv.split(";"))), "DefaultCluster", name);
+                // The tool's own way: the order of parameters below it differs between versions.
+                DeleteTopicSubCommand.deleteTopic(admin, "DefaultCluster", name);
                 break;
             case "deletesub":
                 admin.deleteSubscriptionGroup(broker, name, true);

@@ -2,6 +2,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -31,7 +32,7 @@ final class LitePull {
             List<MessageQueue> list = new ArrayList<>(queues);
             consumer.assign(list);
             for (MessageQueue q : list) {
-                consumer.seek(q, seek);
+                seek(consumer, q, seek);
             }
         }
         Out.event("started").print();
@@ -46,5 +47,23 @@ final class LitePull {
         }
         consumer.shutdown();
         Out.event("done").put("received", received).print();
+    }
+
+    /**
+     * Seeks, again when that fails: the client interrupts its own pull thread
+     * then, and Netty may answer by closing the connection under the seek.
+     */
+    private static void seek(DefaultLitePullConsumer consumer, MessageQueue q, long offset) throws Exception {
+        for (int attempt = 1; ; attempt++) {
+            try {
+                consumer.seek(q, offset);
+                return;
+            } catch (MQClientException e) {
+                if (attempt == 10) {
+                    throw e;
+                }
+                Thread.sleep(50);
+            }
+        }
     }
 }

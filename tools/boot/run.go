@@ -1,0 +1,217 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+
+	"github.com/skylarkmq/skylark/broker"
+	"github.com/skylarkmq/skylark/namesrv"
+	"github.com/skylarkmq/skylark/remoting/properties"
+	"github.com/skylarkmq/skylark/tools/config"
+)
+
+// newLogger returns the program's logger: lines for people on stderr, or JSON when SKYLARK_LOG is "json".
+func newLogger(c *cli.Context) zerolog.Logger {
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	w := c.App.ErrWriter
+	if os.Getenv("SKYLARK_LOG") != "json" {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "2006-01-02 15:04:05.000", NoColor: true}
+	}
+	level := zerolog.InfoLevel
+	if l, err := zerolog.ParseLevel(os.Getenv("SKYLARK_LOG_LEVEL")); err == nil && l != zerolog.NoLevel {
+		level = l
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// bind reads the file of -c into targets and says what it did as Java does.
+func bind(c *cli.Context, log zerolog.Logger, known properties.Keys, targets ...any) error {
+	path := c.String("configFile")
+	if path == "" {
+		return nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return &exitError{statusFailed, fmt.Errorf("cannot read configuration: %w", err)}
+	}
+	p, err := properties.Parse(b)
+	if err != nil {
+		return &exitError{statusFailed, fmt.Errorf("cannot read configuration %s: %w", path, err)}
+	}
+	for _, w := range properties.Bind(p, append(targets, known)...) {
+		log.Warn().Str("file", path).Msg(w)
+	}
+	for key := range p.All() {
+		if why, unused := config.Unused(key); unused {
+			log.Info().Str("file", path).Msgf("option %s is accepted and has no use here: %v", key, why)
+		}
+	}
+	fmt.Fprintf(c.App.Writer, "load config properties file OK, %s\n", path)
+	return nil
+}
+
+func print(c *cli.Context, targets ...any) error {
+	_, err := fmt.Fprint(c.App.Writer, properties.Text(properties.List(targets...)))
+	return err
+}
+
+func namesrvOptions(c *cli.Context, log zerolog.Logger) (namesrv.Options, error) {
+	o := namesrv.DefaultOptions()
+	o.Logger = log
+	err := bind(c, log, config.Known(), &o)
+	return o, err
+}
+
+func runNamesrv(c *cli.Context) error {
+	log := newLogger(c)
+	o, err := namesrvOptions(c, log)
+	if err != nil {
+		return err
+	}
+	if c.Bool("printConfigItem") {
+		return print(c, &o)
+	}
+	s, err := startNamesrv(c, o)
+	if err != nil {
+		return err
+	}
+	removePid, err := writePid()
+	if err == nil {
+		waitForStop(c.Context)
+		removePid()
+	}
+	if err = errors.Join(err, s.Close()); err != nil {
+		return &exitError{statusFailed, err}
+	}
+	return stopped()
+}
+
+func startNamesrv(c *cli.Context, o namesrv.Options) (*namesrv.Server, error) {
+	s, err := namesrv.Open(o)
+	if err != nil {
+		return nil, &exitError{statusFailed, err}
+	}
+	fmt.Fprintf(c.App.Writer, "The Name Server boot success. serializeType=JSON, address %s\n", s.Addr())
+	return s, nil
+}
+
+func brokerOptions(c *cli.Context, log zerolog.Logger) (broker.Options, error) {
+	o := broker.DefaultOptions()
+	o.Logger, o.Store.Logger = log, log
+	if err := bind(c, log, config.Known(), &o, &o.Store); err != nil {
+		return o, err
+	}
+	if n := c.String("namesrvAddr"); n != "" {
+		o.NamesrvAddr = n
+	}
+	return o, nil
+}
+
+// important are the keys -m prints. Java: @ImportantField of BrokerConfig and MessageStoreConfig.
+const important = " namesrvAddr brokerIP1 brokerName brokerClusterName brokerId autoCreateTopicEnable autoCreateSubscriptionGroup " +
+	"storePathRootDir storePathCommitLog flushIntervalCommitLog flushDiskType maxTransferBytesOnMessageInMemory maxTransferCountOnMessageInMemory " +
+	"maxTransferBytesOnMessageInDisk maxTransferCountOnMessageInDisk rejectTransactionMessage "
+
+func runBroker(c *cli.Context) error {
+	log := newLogger(c)
+	o, err := brokerOptions(c, log)
+	if err != nil {
+		return err
+	}
+	if c.Bool("printConfigItem") {
+		return print(c, &o, &o.Store)
+	}
+	if c.Bool("printImportantConfig") {
+		var kept []properties.KV
+		for _, kv := range properties.List(&o, &o.Store) {
+			if strings.Contains(important, " "+kv.Key+" ") {
+				kept = append(kept, kv)
+			}
+		}
+		_, err := fmt.Fprint(c.App.Writer, properties.Text(kept))
+		return err
+	}
+	b, err := startBroker(c, o)
+	if err != nil {
+		return err
+	}
+	removePid, err := writePid()
+	if err == nil {
+		b.Wait(c.Context)
+		removePid()
+	}
+	if err = errors.Join(err, b.Close()); err != nil {
+		return &exitError{statusFailed, err}
+	}
+	return stopped()
+}
+
+func startBroker(c *cli.Context, o broker.Options) (*broker.Broker, error) {
+	b, err := broker.Open(o)
+	if err != nil {
+		var se *broker.StartError
+		if errors.As(err, &se) {
+			return nil, &exitError{se.Status, err}
+		}
+		return nil, &exitError{statusFailed, err}
+	}
+	line := fmt.Sprintf("The broker[%s, %s] boot success. serializeType=JSON", o.BrokerName, o.Addr())
+	if o.NamesrvAddr != "" {
+		line += " and name server is " + o.NamesrvAddr
+	}
+	fmt.Fprintln(c.App.Writer, line)
+	return b, nil
+}
+
+// statusTerminated is what a JVM exits with on SIGTERM after its shutdown hooks, 128 + 15; service units
+// written for Java expect it.
+const statusTerminated = 143
+
+// stopped is the end of a server that was asked to stop.
+func stopped() error { return &exitError{status: statusTerminated} }
+
+func runStandalone(c *cli.Context) error {
+	log := newLogger(c)
+	dir, err := filepath.Abs(c.String("dir"))
+	if err != nil {
+		return &exitError{statusFailed, err}
+	}
+	no := namesrv.DefaultOptions()
+	no.Logger = log
+	no.ListenPort = int32(c.Int("namesrvPort"))
+	no.KVConfigPath = filepath.Join(dir, "namesrv", "kvConfig.json")
+	no.ConfigStorePath = filepath.Join(dir, "namesrv", "namesrv.properties")
+	bo := broker.DefaultOptions()
+	bo.Logger, bo.Store.Logger = log, log
+	bo.BrokerName, bo.BrokerIP1, bo.BrokerIP2 = "broker-a", "127.0.0.1", "127.0.0.1"
+	bo.ListenPort = int32(c.Int("port"))
+	bo.Store.StorePathRootDir = filepath.Join(dir, "store")
+	if err := bind(c, log, config.Known(), &bo, &bo.Store); err != nil {
+		return err
+	}
+	bo.NamesrvAddr = fmt.Sprintf("127.0.0.1:%d", no.ListenPort)
+	ns, err := startNamesrv(c, no)
+	if err != nil {
+		return err
+	}
+	b, err := startBroker(c, bo)
+	if err != nil {
+		return errors.Join(err, ns.Close())
+	}
+	fmt.Fprintf(c.App.Writer, "\nSkylark is ready. Clients connect to the name server at 127.0.0.1:%d; data is in %s. Ctrl-C stops it.\n", no.ListenPort, dir)
+	removePid, err := writePid()
+	if err == nil {
+		b.Wait(c.Context)
+		removePid()
+	}
+	if err = errors.Join(err, b.Close(), ns.Close()); err != nil {
+		return &exitError{statusFailed, err}
+	}
+	return nil
+}
