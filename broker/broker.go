@@ -6,16 +6,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/order"
+	"github.com/skylarkmq/skylark/broker/peer"
 	"github.com/skylarkmq/skylark/broker/pull"
 	"github.com/skylarkmq/skylark/broker/schedule"
 	"github.com/skylarkmq/skylark/broker/send"
 	"github.com/skylarkmq/skylark/broker/session"
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/broker/topic"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -36,6 +39,8 @@ type Broker struct {
 	sessions *session.Table
 	locks    *order.Locks
 
+	stats     *stats.Stats
+	registrar *peer.Registrar
 	sender    *send.Sender
 	puller    *pull.Puller
 	scheduler *schedule.Scheduler
@@ -44,7 +49,6 @@ type Broker struct {
 	lanes  lanes
 	server *server.Server
 
-	tmp      chan struct{}
 	fatal    chan error // a disk error of the store
 	stop     chan struct{}
 	keepers  sync.WaitGroup
@@ -59,7 +63,7 @@ func Open(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{o: o, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{}), tmp: make(chan struct{}, 1)}
+	b := &Broker{o: o, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{})}
 	if err := b.open(); err != nil {
 		b.closeErr = errors.Join(err, b.Close())
 		return nil, fmt.Errorf("cannot start broker %s: %w", o.BrokerName, err)
@@ -81,7 +85,6 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.addRoutes()
-	b.routesTmp()
 	var err error
 	b.server, err = server.Open(server.Options{Logger: b.o.Logger, Bind: b.o.BindAddress, Ports: []int{int(b.o.ListenPort), int(b.o.ListenPort) - 2},
 		Mux: b.mux, MaxIdle: time.Duration(b.o.ServerChannelMaxIdleTimeSeconds) * time.Second})
@@ -89,7 +92,28 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.keepers.Go(b.keep)
-	b.keepers.Go(b.runTmp)
+	return b.register()
+}
+
+// register enters the broker at its name servers, and again now and then. Those that are down are tried
+// again; the broker serves all the same.
+func (b *Broker) register() error {
+	if b.o.NamesrvAddr == "" {
+		b.o.Logger.Warn().Msg("no name server is set (namesrvAddr), clients cannot find this broker")
+	}
+	o := &b.o
+	r, err := peer.Open(peer.Options{Logger: o.Logger, ClusterName: o.BrokerClusterName, BrokerName: o.BrokerName, BrokerID: o.BrokerID,
+		BrokerAddr: o.Addr(), HAServerAddr: net.JoinHostPort(o.BrokerIP2, fmt.Sprint(o.HaListenPort)), NameServers: o.NamesrvAddr,
+		Period: time.Duration(o.RegisterNameServerPeriod) * time.Millisecond, Timeout: time.Duration(o.RegisterBrokerTimeoutMills) * time.Millisecond,
+		ForceRegister: o.ForceRegister, CompressedRegister: o.CompressedRegister, Permission: func() int32 { return o.BrokerPermission },
+		Topics: b.topics, OnOrderTopics: b.topics.MarkOrder, DNSLookup: o.FetchNameSrvAddrByDNSLookup})
+	if err != nil {
+		return err
+	}
+	b.registrar = r
+	ctx, cancel := context.WithTimeout(context.Background(), registerWait)
+	defer cancel()
+	_ = r.Register(ctx)
 	return nil
 }
 
@@ -103,7 +127,8 @@ func (b *Broker) openTables() error {
 	if err != nil {
 		return err
 	}
-	b.groups, err = group.Open(group.Options{Path: o.config("subscriptionGroup.json"), Logger: o.Logger, AutoCreateSubscriptionGroup: o.AutoCreateSubscriptionGroup})
+	b.groups, err = group.Open(group.Options{Path: o.config("subscriptionGroup.json"), Logger: o.Logger, AutoCreateSubscriptionGroup: o.AutoCreateSubscriptionGroup,
+		EnableCreateSysGroup: o.EnableCreateSysGroup})
 	if err != nil {
 		return err
 	}
@@ -133,14 +158,15 @@ func (b *Broker) openStore() error {
 
 func (b *Broker) openHandlers() error {
 	o := &b.o
+	b.stats = stats.Open(stats.Options{ClusterName: o.BrokerClusterName, IsSystem: b.topics.IsSystem})
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		RegionID: o.RegionID, TraceOn: o.TraceOn, Writable: o.BrokerPermission&topic.PermWrite != 0, RejectTransaction: o.RejectTransactionMessage,
 		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
-		Validate: topic.ValidateName, NoSend: topic.NoSend})
+		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
 		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
-		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }})
+		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get})
 	var err error
 	b.scheduler, err = schedule.Open(schedule.Options{Logger: o.Logger, Path: o.config("delayOffset.json"), Store: b.store, Put: b.sender.Put,
 		PersistEvery: time.Duration(o.FlushDelayOffsetInterval) * time.Millisecond})
@@ -158,12 +184,18 @@ func (b *Broker) consumers(group, topic string) pull.Consumers {
 }
 
 // topicsChanged announces new and changed topics to the name servers.
+// A client that has just made a topic asks for its route next, so this waits for them, but not long.
 func (b *Broker) topicsChanged(...string) {
-	select {
-	case b.tmp <- struct{}{}:
-	default:
+	if b.registrar == nil {
+		return // a table that is being opened
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), registerWait)
+	defer cancel()
+	_ = b.registrar.Register(ctx) // the registrar logs failures and tries again
 }
+
+// registerWait bounds how long making a topic waits for the name servers.
+const registerWait = time.Second
 
 // keep writes consumer offsets now and then.
 func (b *Broker) keep() {
@@ -204,6 +236,9 @@ func (b *Broker) Close() error {
 
 func (b *Broker) close() error {
 	var errs []error
+	if b.registrar != nil {
+		errs = append(errs, b.registrar.Close())
+	}
 	close(b.stop)
 	b.keepers.Wait()
 	if b.puller != nil {
@@ -223,6 +258,9 @@ func (b *Broker) close() error {
 	}
 	if b.sessions != nil {
 		b.sessions.Close()
+	}
+	if b.stats != nil {
+		b.stats.Close()
 	}
 	if b.offsets != nil {
 		errs = append(errs, b.offsets.Close())

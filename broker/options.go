@@ -30,15 +30,23 @@ type Options struct {
 	NamesrvAddr       string `prop:"namesrvAddr,omitempty"`
 	RocketmqHome      string `prop:"rocketmqHome,omitempty"`
 
-	RegisterNameServerPeriod   int32 `prop:"registerNameServerPeriod"`
-	RegisterBrokerTimeoutMills int32 `prop:"registerBrokerTimeoutMills"`
-	ForceRegister              bool  `prop:"forceRegister"`
-	CompressedRegister         bool  `prop:"compressedRegister"`
+	RegisterNameServerPeriod    int32 `prop:"registerNameServerPeriod"`
+	RegisterBrokerTimeoutMills  int32 `prop:"registerBrokerTimeoutMills"`
+	ForceRegister               bool  `prop:"forceRegister"`
+	FetchNameSrvAddrByDNSLookup bool  `prop:"fetchNameSrvAddrByDnsLookup"`
+	CompressedRegister          bool  `prop:"compressedRegister"`
 
 	BrokerPermission            int32  `prop:"brokerPermission"`
 	DefaultTopicQueueNums       int32  `prop:"defaultTopicQueueNums"`
 	AutoCreateTopicEnable       bool   `prop:"autoCreateTopicEnable"`
 	AutoCreateSubscriptionGroup bool   `prop:"autoCreateSubscriptionGroup"`
+	EnableCreateSysGroup        bool   `prop:"enableCreateSysGroup"`
+	UseServerSideResetOffset    bool   `prop:"useServerSideResetOffset"`
+	EnableMixedMessageType      bool   `prop:"enableMixedMessageType"`
+	EnableSplitMetadata         bool   `prop:"enableSplitMetadata"`
+	SplitMetadataSize           int32  `prop:"splitMetadataSize"`
+	ValidateSystemTopic         bool   `prop:"validateSystemTopicWhenUpdateTopic"`
+	ClearRetryTopicWhenDelete   bool   `prop:"clearRetryTopicWhenDeleteTopic"`
 	ClusterTopicEnable          bool   `prop:"clusterTopicEnable"`
 	BrokerTopicEnable           bool   `prop:"brokerTopicEnable"`
 	TraceTopicEnable            bool   `prop:"traceTopicEnable"`
@@ -101,7 +109,8 @@ func DefaultOptions() Options {
 		ListenPort: defaultPort, BindAddress: "0.0.0.0",
 		NamesrvAddr: os.Getenv("NAMESRV_ADDR"), RocketmqHome: os.Getenv("ROCKETMQ_HOME"),
 		RegisterNameServerPeriod: 30000, RegisterBrokerTimeoutMills: 24000, ForceRegister: true,
-		BrokerPermission: 6, DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, AutoCreateSubscriptionGroup: true,
+		BrokerPermission: 6, DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, AutoCreateSubscriptionGroup: true, EnableCreateSysGroup: true,
+		UseServerSideResetOffset: true, SplitMetadataSize: 2000, ValidateSystemTopic: true, ClearRetryTopicWhenDelete: true,
 		ClusterTopicEnable: true, BrokerTopicEnable: true, MsgTraceTopicName: "RMQ_SYS_TRACE_TOPIC", ReviveQueueNum: 8,
 		TimerWheelEnable: true, RegionID: "DefaultRegion", TraceOn: true,
 		LongPollingEnable: true, ShortPollingTimeMills: 1000, LitePullMessageEnable: true, NotifyConsumerIdsChangedEnable: true,

@@ -1,10 +1,15 @@
 package broker
 
 import (
+	"context"
+	"path/filepath"
 	"time"
 
+	"github.com/skylarkmq/skylark/broker/admin"
 	"github.com/skylarkmq/skylark/broker/client"
 	"github.com/skylarkmq/skylark/remoting/mux"
+	"github.com/skylarkmq/skylark/remoting/properties"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
 // lanes are the bounded queues of the broker, each with the sizes of Java's executor of that name.
@@ -40,4 +45,33 @@ func (b *Broker) addRoutes() {
 	b.mux.Add(b.puller.Routes(l.pull, l.litePull)...)
 	b.mux.Add(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
 		Locks: b.locks, Store: b.store}).Routes(l.heartbeat, l.client, l.consumer)...)
+	b.mux.Add(admin.New(b.adminOptions()).Routes(l.admin, l.query)...)
+}
+
+func (b *Broker) adminOptions() admin.Options {
+	o := &b.o
+	return admin.Options{Logger: o.Logger, BrokerName: o.BrokerName, BrokerAddr: o.Addr(), Topics: b.topics, Groups: b.groups, Offsets: b.offsets,
+		Sessions: b.sessions, Stats: b.stats, Store: b.store,
+		Register: func(ctx context.Context) {
+			if b.registrar != nil {
+				_ = b.registrar.Register(ctx) // the registrar logs failures and tries again
+			}
+		},
+		Config:        func() []properties.KV { return properties.List(&b.o, &b.o.Store) },
+		ConfigVersion: func() body.DataVersion { return body.DataVersion{Timestamp: b.started.UnixMilli()} },
+		DelayOffsets:  func() body.DelayOffsetTable { return b.scheduler.Table() },
+		Runtime:       b.runtime,
+		Lanes: []admin.Lane{{Key: "sendThreadPoolQueue", Lane: b.lanes.send}, {Key: "pullThreadPoolQueue", Lane: b.lanes.pull}, {Key: "queryThreadPoolQueue", Lane: b.lanes.query},
+			{Key: "litePullThreadPoolQueue", Lane: b.lanes.litePull}},
+		ValidateSystemTopicWhenUpdateTopic: o.ValidateSystemTopic, EnableMixedMessageType: o.EnableMixedMessageType,
+		ClearRetryTopicWhenDeleteTopic: o.ClearRetryTopicWhenDelete, EnableSplitMetadata: o.EnableSplitMetadata, SplitMetadataSize: o.SplitMetadataSize}
+}
+
+// runtime gathers the figures of GET_BROKER_RUNTIME_INFO that only the broker knows.
+func (b *Broker) runtime() admin.Runtime {
+	st, o := b.store.Stats(), b.store.Options()
+	return admin.Runtime{Active: true, RootDir: o.StorePathRootDir, CommitLogDirs: []string{o.StorePathCommitLog},
+		ConsumeQueueDir: filepath.Join(o.StorePathRootDir, "consumequeue"), CommitLogMin: st.MinPhysical, CommitLogMax: st.MaxPhysical,
+		Flushed: st.Flushed, Dispatched: st.Dispatched, EarliestStoreTime: b.store.EarliestTime(), AppendLocked: b.store.Busy(),
+		PutFailed: st.Failed, AcceptSendFrom: b.o.StartAcceptSendRequest, DelayOffsets: b.scheduler.Offsets()}
 }

@@ -71,12 +71,19 @@ func readRegistration(cmd *protocol.Command, compressed bool) (*body.RegisterBro
 	case cmd.Version < versionV3_0_11:
 		b.FilterServerList = nil // says nothing of them
 		err = body.Unmarshal(cmd.Body, &b.TopicConfigSerializeWrapper)
-	case compressed:
+	case compressed || deflated(cmd.Body):
 		err = b.DecodeCompressed(cmd.Body, cmd.Version >= protocol.VersionV5_0_0)
 	default:
 		err = body.Unmarshal(cmd.Body, b)
 	}
 	return b, err
+}
+
+// deflated tells whether b begins as zlib data does, which no JSON does. A 5.5.0 broker with
+// compressedRegister=true deflates its body and says compressed=false (BrokerOuterAPI.registerBrokerAll);
+// Java's name server refuses it.
+func deflated(b []byte) bool {
+	return len(b) > 1 && b[0] == 0x78 && (int(b[0])<<8|int(b[1]))%31 == 0
 }
 
 // register takes a broker into the tables. found is for slaves: where their master is. The error is for

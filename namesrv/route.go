@@ -254,7 +254,7 @@ func replyBareKeys(v any) (*protocol.Command, error) {
 }
 
 // bareKeys takes the quotes off the integer keys of compact JSON: those of the objects that are named
-// brokerAddrs or currIdMap. Other keys that look like numbers are names.
+// brokerAddrs or currIdMap. Elsewhere keys that look like numbers are names.
 func bareKeys(b []byte) []byte {
 	out := make([]byte, 0, len(b))
 	inside := false // such an object; its values are strings or numbers
@@ -275,12 +275,20 @@ func bareKeys(b []byte) []byte {
 		end = min(end+1, len(b))
 		s := b[i:end]
 		key := end < len(b) && b[end] == ':'
-		if inside && key {
+		if inside && key && isInteger(s[1:len(s)-1]) {
 			s = s[1 : len(s)-1]
 		}
-		inside = inside || key && (string(s) == `"brokerAddrs"` || string(s) == `"currIdMap"`)
+		opens := key && end+1 < len(b) && b[end+1] == '{'
+		inside = inside || opens && (string(s) == `"brokerAddrs"` || string(s) == `"currIdMap"`)
 		out = append(out, s...)
 		i = end
 	}
 	return out
+}
+
+func isInteger(s []byte) bool {
+	if len(s) > 1 && s[0] == '-' {
+		s = s[1:]
+	}
+	return len(s) > 0 && !slices.ContainsFunc(s, func(c byte) bool { return c < '0' || c > '9' })
 }

@@ -148,7 +148,7 @@ func (t *topology) members(name string) map[int64]string {
 	return nil
 }
 
-// topicsWhere returns the names of the topics for whose queue data, in the order of broker names, keep is
+// topicsWhere returns the names of the topics for whose queue data, by broker name, keep is
 // true, sorted.
 func (t *topology) topicsWhere(keep func(queues map[string]body.QueueData) bool) []string {
 	t.mu.RLock()

@@ -309,6 +309,9 @@ func (s *Store) throttle() {
 
 func (s *Store) finish(groups []*Group, err error) {
 	for _, g := range groups {
+		if err != nil {
+			s.refused.Add(int64(len(g.Recs)))
+		}
 		g.Owner.Appended(g, err)
 	}
 }

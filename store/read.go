@@ -202,6 +202,15 @@ func (s *Store) storeTime(q *consumequeue.Queue, queueOffset int64) int64 {
 	return t
 }
 
+// EarliestTime returns the store timestamp in ms of the oldest record in the log, -1 when it is empty.
+func (s *Store) EarliestTime() int64 {
+	_, t, err := s.log.Head(s.log.Min())
+	if err != nil {
+		return -1
+	}
+	return t
+}
+
 // OffsetByTime returns the offset of the first message stored at or after timestamp (ms) or, with upper,
 // of the last one stored at or before it. Outside the queue's time it returns the nearest end; for an
 // unknown queue 0. Java: ConsumeQueue.binarySearchInQueueByTime.

@@ -60,6 +60,7 @@ type Store struct {
 	wmFile      fsys.File
 
 	failed    atomic.Bool
+	refused   atomic.Int64
 	errMu     sync.Mutex
 	err       error
 	closeOnce sync.Once
@@ -304,6 +305,7 @@ func (s *Store) DeleteTopic(topic string) error {
 type Stats struct {
 	MinPhysical, MaxPhysical, Flushed, Dispatched int64
 	QueuedGroups                                  int
+	Failed                                        int64 // records refused since start
 	Writable                                      bool
 }
 
@@ -312,7 +314,7 @@ func (s *Store) Stats() Stats {
 	s.in.mu.Lock()
 	n := len(s.in.groups)
 	s.in.mu.Unlock()
-	return Stats{s.log.Min(), s.log.End(), s.flushed.Load(), s.dispatched.Load(), n, !s.failed.Load()}
+	return Stats{s.log.Min(), s.log.End(), s.flushed.Load(), s.dispatched.Load(), n, s.refused.Load(), !s.failed.Load()}
 }
 
 // Options returns the options in use, defaults filled in.

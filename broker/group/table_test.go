@@ -127,8 +127,8 @@ func TestUpdateFollowsJavasRules(t *testing.T) {
 	require.EqualValues(t, 3, tab.Peek("g").RetryMaxTimes, "the argument is not kept")
 	require.Equal(t, map[string]string{"priority.factor": "50"}, tab.Peek("g").Attributes)
 	for change, want := range map[[2]string]string{
-		{"+priority.factor", "101"}:                   "value is not in range(0, 100)",
-		{"x", "1"}:                                    "kv string format wrong.",
+		{"+priority.factor", "101"}: "value is not in range(0, 100)",
+		{"x", "1"}:                  "kv string format wrong.",
 		{"+lite.sub.reset.offset.exclusive", "maybe"}: "boolean attribute format is wrong.",
 		{"+lite.sub.model", "X"}:                      "value is not in set: [Shared, Exclusive]",
 		{"+lite.sub.client.quota", "-2"}:              "value is not in range(-1, 9223372036854775807)",

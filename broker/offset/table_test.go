@@ -257,7 +257,9 @@ func TestConcurrentCommitsAreNotLost(t *testing.T) {
 	}
 	wg.Go(func() {
 		for range 20 {
-			require.NoError(t, tab.Persist())
+			if err := tab.Persist(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	wg.Wait()

@@ -63,7 +63,21 @@ func (b *batch) keep(s string) span {
 	return span{int32(from), int32(len(b.text))}
 }
 
-func (b *batch) str(s span) string { return string(b.text[s.from:s.to]) }
+// str aliases b.text.
+func (b *batch) str(s span) string { return unsafeString(b.text[s.from:s.to]) }
+
+// count reports what was stored, requests for one topic in a row at once.
+func (b *batch) count() {
+	messages, bytes := 0, 0
+	for i := range b.reqs {
+		messages += int(b.reqs[i].recs)
+		bytes += int(b.reqs[i].bytes)
+		if i+1 == len(b.reqs) || b.str(b.reqs[i+1].topic) != b.str(b.reqs[i].topic) {
+			b.s.o.Count(b.str(b.reqs[i].topic), messages, bytes)
+			messages, bytes = 0, 0
+		}
+	}
+}
 
 // submit gives the batch to the store; refused, its requests are answered here.
 func (s *Sender) submit(b *batch) {
@@ -84,15 +98,15 @@ func (b *batch) Appended(_ *store.Group, err error) {
 		s.give(b)
 		return
 	}
+	if err == nil && s.o.Count != nil {
+		b.count()
+	}
 	var out *mux.Buffer
 	recs := b.Recs
 	for i := range b.reqs {
 		r := &b.reqs[i]
 		mine := recs[:r.recs]
 		recs = recs[r.recs:]
-		if err == nil && s.o.Count != nil {
-			s.o.Count(b.str(r.topic), int(r.recs), int(r.bytes))
-		}
 		if r.oneway {
 			continue
 		}
@@ -163,7 +177,7 @@ func (s *Sender) appendReply(dst []byte, b *batch, r *sent, recs []store.Rec) []
 	dst = append(dst, '"')
 	if r.id.to > r.id.from {
 		dst = append(dst, `,"transactionId":`...)
-		dst = frame.AppendString(dst, unsafeString(b.text[r.id.from:r.id.to]))
+		dst = frame.AppendString(dst, b.str(r.id))
 	}
 	dst = append(dst, `},"flag":1,"language":"JAVA","opaque":`...)
 	dst = strconv.AppendInt(dst, int64(r.opaque), 10)

@@ -66,7 +66,7 @@ type Options struct {
 	Validate func(topic string) string
 	// NoSend reports topics nobody may send to.
 	NoSend func(topic string) bool
-	// Count is told of stored messages: their number and size; it must be cheap.
+	// Count is told of stored messages: their number and size. It must be cheap and keep no string.
 	Count func(topic string, messages, bytes int)
 	// CountBack is told of a message sent back by a group.
 	CountBack func(group, topic string)

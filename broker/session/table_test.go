@@ -306,7 +306,7 @@ func TestProducersTakeTurns(t *testing.T) {
 func TestManyChangesAtOnce(t *testing.T) {
 	tab := Open(Options{})
 	defer tab.Close()
-	var wg sync.WaitGroup
+	var wg, closing sync.WaitGroup
 	keep := make([]*conntest.Conn, 8)
 	for w := range keep {
 		keep[w] = conntest.New(uint64(1000 + w))
@@ -322,16 +322,18 @@ func TestManyChangesAtOnce(t *testing.T) {
 					tab.UnregisterConsumer(g, c, true)
 					tab.UnregisterProducer(g, c)
 				}
-				go c.Close("test")
+				closing.Go(func() { c.Close("test") })
 			}
 			tab.RegisterConsumer(client(keep[w], fmt.Sprint(w)), consumer("g0", 1, "t"), v1)
 			tab.RegisterProducer(client(keep[w], fmt.Sprint(w)), "g0")
 		})
 	}
 	wg.Wait()
-	require.Eventually(t, func() bool {
-		return len(tab.ConsumerIDs("g0")) == len(keep) && len(tab.Producers("g0")) == len(keep) && tab.consumers.Len() == 1 && tab.producers.Len() == 1
-	}, 10*time.Second, time.Millisecond)
+	closing.Wait()
+	require.Len(t, tab.ConsumerIDs("g0"), len(keep))
+	require.Len(t, tab.Producers("g0"), len(keep))
+	require.Equal(t, 1, tab.consumers.Len())
+	require.Equal(t, 1, tab.producers.Len())
 	for _, c := range keep {
 		c.Close("test")
 	}

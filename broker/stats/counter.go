@@ -76,7 +76,9 @@ func (s *Stats) GroupBack(groupName, topicName string) *Counter {
 }
 
 // Put counts messages of bytes in all that one request put into a topic.
-func (s *Stats) Put(topicName string, messages, bytes int) { s.TopicPut(topicName).Add(messages, bytes) }
+func (s *Stats) Put(topicName string, messages, bytes int) {
+	s.TopicPut(topicName).Add(messages, bytes)
+}
 
 // Get counts messages of bytes in all that a group was given of a topic by one request.
 func (s *Stats) Get(groupName, topicName string, messages, bytes int) {

@@ -61,6 +61,12 @@ const (
 
 // Open starts counting; Close ends the goroutine.
 func Open(o Options) *Stats {
+	s := newStats(o)
+	go s.run()
+	return s
+}
+
+func newStats(o Options) *Stats {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -72,7 +78,6 @@ func Open(o Options) *Stats {
 	s.seconds.take(s.boot, s.totals())
 	s.day.next = nextMorning(s.boot)
 	s.putTimes.turned, s.getTimes.turned = s.boot, s.boot
-	go s.run()
 	return s
 }
 

@@ -55,7 +55,7 @@ type seconds struct {
 }
 
 type second struct {
-	at                             time.Time
+	at                              time.Time
 	put, found, missed, transferred int64
 }
 
@@ -91,8 +91,8 @@ func (s *Stats) Rates() Rates {
 
 // day holds the totals of users' topics at the last two midnights.
 type day struct {
-	next                    time.Time
-	putYesterday, putToday  int64
+	next                   time.Time
+	putYesterday, putToday int64
 	getYesterday, getToday int64
 }
 

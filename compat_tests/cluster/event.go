@@ -3,12 +3,32 @@ package cluster
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"sort"
 	"strconv"
+	"strings"
 )
 
 // Event is one line of a driver's output. Getters return zero values for
 // absent fields.
 type Event map[string]any
+
+// String prints the fields with long values cut, kind and body first.
+func (e Event) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %.60q", e.Kind(), e.Body())
+	keys := make([]string, 0, len(e))
+	for k := range e {
+		if k != "event" && k != "body" && e[k] != nil {
+			keys = append(keys, k)
+		}
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		fmt.Fprintf(&b, " %s=%.200v", k, e[k])
+	}
+	return b.String()
+}
 
 // Kind returns field "event": sent, sentOneway, sendError, started, assigned,
 // msg, queue, done, error.

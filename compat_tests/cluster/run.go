@@ -64,6 +64,7 @@ func startRun(t TB, name string, argv []string, home string) *Run {
 		<-done
 		if t.Failed() {
 			t.Logf("%s", r.report())
+			r.keepLogs()
 		}
 	})
 	return r
@@ -122,20 +123,44 @@ func (r *Run) report() string {
 	if bad != "" {
 		fmt.Fprintf(&b, "\nnot JSON: %.300s", bad)
 	}
-	from := max(0, len(events)-15)
+	from := max(0, len(events)-30)
 	for _, e := range events[from:] {
-		line, _ := json.Marshal(e)
-		fmt.Fprintf(&b, "\n  %.400s", line)
+		fmt.Fprintf(&b, "\n  %s", e)
 	}
 	if text := r.errs.String(); text != "" {
 		fmt.Fprintf(&b, "\nstderr: %s", lastBytes(text, 2000))
 	}
-	logs, _ := filepath.Glob(filepath.Join(r.home, "logs", "rocketmqlogs", "*.log"))
-	more, _ := filepath.Glob(filepath.Join(r.home, "*.log"))
-	for _, f := range append(logs, more...) {
+	for _, f := range r.logs() {
 		fmt.Fprintf(&b, "\n-- %s\n%s", filepath.Base(f), fileTail(f, 2500))
 	}
 	return b.String()
+}
+
+// logs lists the log files of the client library.
+func (r *Run) logs() []string {
+	logs, _ := filepath.Glob(filepath.Join(r.home, "logs", "rocketmqlogs", "*.log"))
+	more, _ := filepath.Glob(filepath.Join(r.home, "*.log"))
+	return append(logs, more...)
+}
+
+// keepLogs saves events and client logs of a failed test under $COMPAT_KEEP,
+// when set, because the test's temp folder goes away.
+func (r *Run) keepLogs() {
+	dir := os.Getenv("COMPAT_KEEP")
+	if dir == "" {
+		return
+	}
+	base := filepath.Join(dir, fmt.Sprintf("%s-%d", strings.NewReplacer("/", "_", " ", "_").Replace(r.name[:min(len(r.name), 60)]), r.cmd.Process.Pid))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", r.name)
+	for _, e := range r.Events() {
+		fmt.Fprintf(&b, "%s\n", e)
+	}
+	for _, f := range r.logs() {
+		fmt.Fprintf(&b, "-- %s\n%s\n", f, fileTail(f, 1<<20))
+	}
+	_ = os.MkdirAll(dir, 0o755)
+	_ = os.WriteFile(base+".txt", []byte(b.String()), 0o644)
 }
 
 func lastBytes(s string, n int) string {

@@ -22,7 +22,6 @@ import (
 // Request codes (Java: RequestCode).
 const (
 	codePull      = 11  // PULL_MESSAGE
-	codeMaxOffset = 30  // GET_MAX_OFFSET
 	codeSend      = 310 // SEND_MESSAGE_V2
 	codeSendBatch = 320 // SEND_BATCH_MESSAGE
 )
@@ -236,16 +235,16 @@ func (c *client) pull(topic string, queue int, offset int64) ([]record, error) {
 	}
 }
 
-// maxOffset returns the queue offset of the next message of a queue.
+// maxOffset returns the queue offset of the next message of a queue, as pull answers give it.
 func (c *client) maxOffset(topic string, queue int) (int64, error) {
-	r, err := c.call(codeMaxOffset, map[string]string{"topic": topic, "queueId": strconv.Itoa(queue)}, nil)
+	r, err := c.call(codePull, pullExt(topic, queue, 0), nil)
 	if err != nil {
 		return 0, err
 	}
-	if r.Code != respSuccess {
+	if r.Code != respSuccess && r.Code != respPullNotFound && r.Code != respPullRetry {
 		return 0, refusal{r.Code, r.Remark}
 	}
-	return strconv.ParseInt(r.ExtFields["offset"], 10, 64)
+	return strconv.ParseInt(r.ExtFields["maxOffset"], 10, 64)
 }
 
 // record is what the tests need of a stored message.

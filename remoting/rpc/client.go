@@ -33,7 +33,7 @@ var ErrClosed = mux.ErrClosed
 var ErrBacklog = errors.New("the peer does not read its requests")
 
 // Handler answers a request that came in on a connection this side opened. It may keep the command, and
-// may call Invoke. It returns the response, or nil to send none; that of a one-way request is dropped.
+// may call Invoke, not Close. It returns the response, or nil to send none; that of a one-way request is dropped.
 type Handler func(cmd *protocol.Command) *protocol.Command
 
 // Options of a client. Zero values take the defaults named.

@@ -44,7 +44,9 @@ func TestSyncWritesAtOnceAndSharesAWrite(t *testing.T) {
 		for range 50 {
 			wg.Go(func() {
 				w.Mark()
-				require.NoError(t, w.Sync())
+				if err := w.Sync(); err != nil {
+					t.Error(err)
+				}
 			})
 		}
 		wg.Wait()

@@ -41,11 +41,12 @@ func TestSonicIsNotReplacedByTheStandardLibrary(t *testing.T) {
 func TestHeartbeatOfOtherClientsIsRead(t *testing.T) {
 	var h HeartbeatData
 	require.NoError(t, Unmarshal([]byte(`{"clientID":"c","consumerDataSet":[{"consumeFromWhere":4,"consumeType":1,"groupName":"g","messageModel":1,
-		"subscriptionDataSet":[{"classFilterMode":false,"codeSet":[],"subString":"*","subVersion":"1494","tagsSet":[],"topic":"T"}]}],"producerDataSet":[]}`+"\n"), &h))
+		"subscriptionDataSet":[{"classFilterMode":false,"codeSet":["2598919",-3],"subString":"*","subVersion":"1494","tagsSet":[],"topic":"T"}]}],"producerDataSet":[]}`+"\n"), &h))
 	c := h.ConsumerDataSet[0]
 	require.Equal(t, ConsumeFromFirstOffset, c.ConsumeFromWhere)
 	require.Equal(t, ConsumePassively, c.ConsumeType)
 	require.Equal(t, Clustering, c.MessageModel)
+	require.Equal(t, CodeSet{2598919, -3}, c.SubscriptionDataSet[0].CodeSet)
 	require.Equal(t, Int(1494), c.SubscriptionDataSet[0].SubVersion)
 }
 

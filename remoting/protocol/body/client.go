@@ -59,12 +59,28 @@ func (w *ConsumeFromWhere) UnmarshalJSON(b []byte) error {
 // SubscriptionData is one subscription of a consumer. Java: SubscriptionData.
 type SubscriptionData struct {
 	ClassFilterMode bool     `json:"classFilterMode"`
-	CodeSet         []int32  `json:"codeSet"`
+	CodeSet         CodeSet  `json:"codeSet"`
 	ExpressionType  string   `json:"expressionType"`
 	SubString       string   `json:"subString"`
 	SubVersion      Int      `json:"subVersion"`
 	TagsSet         []string `json:"tagsSet"`
 	Topic           string   `json:"topic"`
+}
+
+// CodeSet is the hashes of tags. client-go sends them as strings.
+type CodeSet []int32
+
+// UnmarshalJSON accepts numbers and strings.
+func (c *CodeSet) UnmarshalJSON(b []byte) error {
+	var codes []Int
+	if err := api.Unmarshal(b, &codes); err != nil {
+		return err
+	}
+	*c = make(CodeSet, len(codes))
+	for i, n := range codes {
+		(*c)[i] = int32(n)
+	}
+	return nil
 }
 
 // ConsumerData is a group in a heartbeat. Java: ConsumerData.
