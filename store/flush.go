@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/fsys"
 )
 
@@ -187,11 +186,4 @@ func (s *Store) gone(path string) bool {
 	}
 	_ = f.Close()
 	return false
-}
-
-// markDirty puts a queue that recovery has added units to on the list of those to be written.
-func (s *Store) markDirty(q *consumequeue.Queue) {
-	s.dirtyMu.Lock()
-	s.dirtyQueues = append(s.dirtyQueues, q)
-	s.dirtyMu.Unlock()
 }

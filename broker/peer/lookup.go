@@ -16,11 +16,14 @@ const (
 	lookupTimeout = 5 * time.Second
 )
 
-// lookup keeps the list of name servers equal to what the hosts of addrs resolve to. A host that cannot
+// lookup keeps the list of name servers equal to what the hosts of names resolve to. A host that cannot
 // be looked up keeps the addresses it had, at first itself.
-func (r *Registrar) lookup(addrs []string) {
+func (r *Registrar) lookup() {
 	known := map[string][]string{}
 	for {
+		r.mu.Lock()
+		addrs := r.names
+		r.mu.Unlock()
 		var list []string
 		wait := lookupEvery
 		for _, addr := range addrs {
@@ -47,6 +50,7 @@ func (r *Registrar) lookup(addrs []string) {
 		select {
 		case <-r.ctx.Done():
 			return
+		case <-r.relook:
 		case <-time.After(wait):
 		}
 	}

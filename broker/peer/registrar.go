@@ -107,7 +107,10 @@ type Registrar struct {
 	asked  atomic.Uint64 // counts requests to register
 	body   bodyCache
 
+	relook chan struct{} // holds one token when names changed; with DNSLookup only
+
 	mu      sync.Mutex
+	names   []string // to be looked up; with DNSLookup only
 	servers map[string]*nameServer
 	closed  bool
 }
@@ -123,10 +126,11 @@ func Open(o Options) (*Registrar, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registrar{o: o, client: rpc.New(rpc.Options{Logger: o.Logger}), servers: map[string]*nameServer{}}
+	r := &Registrar{o: o, client: rpc.New(rpc.Options{Logger: o.Logger}), servers: map[string]*nameServer{}, relook: make(chan struct{}, 1)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	if o.DNSLookup && len(addrs) > 0 {
-		r.wg.Go(func() { r.lookup(addrs) })
+	if o.DNSLookup {
+		r.names = addrs
+		r.wg.Go(r.lookup)
 	} else {
 		r.set(addrs)
 	}
@@ -148,14 +152,24 @@ func ParseNameServers(list string) ([]string, error) {
 	return out, nil
 }
 
-// SetNameServers replaces the list of name servers. The broker is not taken out of those that leave it:
-// they forget it when its connection ends, which is now.
+// SetNameServers replaces the list of name servers. The broker is not unregistered from those that leave
+// it: they forget it when its connection ends, which is now. With DNSLookup it does not wait for the lookup.
 func (r *Registrar) SetNameServers(list string) error {
 	addrs, err := ParseNameServers(list)
 	if err != nil {
 		return err
 	}
-	r.set(addrs)
+	if !r.o.DNSLookup {
+		r.set(addrs)
+		return nil
+	}
+	r.mu.Lock()
+	r.names = addrs
+	r.mu.Unlock()
+	select {
+	case r.relook <- struct{}{}:
+	default:
+	}
 	return nil
 }
 

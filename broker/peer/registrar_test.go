@@ -420,6 +420,8 @@ func TestNamesAreLookedUp(t *testing.T) {
 	r = open(t, o)
 	ns.next(protocol.RegisterBroker)
 	require.Equal(t, []string{ns.addr}, r.NameServers())
+	require.NoError(t, r.SetNameServers(o.NameServers+";names.test:1"))
+	require.Eventually(t, func() bool { return len(r.NameServers()) == 2 }, limit, time.Millisecond)
 	require.NoError(t, r.Close())
 
 	o.NameServers = "localhost:" + port

@@ -47,10 +47,11 @@ var edges = slices.Concat(
 
 		{"broker", []string{"remoting/...", "store/...", "ha/...", "broker/..."}},
 		{"broker/brokertest", []string{"remoting/...", "store/...", "ha/...", "broker/..."}},
+		{"broker/internal/...", []string{"remoting/...", "store/fsys", "broker/internal/..."}}, // leaves under the tables
 	},
 	tableEdges(),
 	[]edge{
-		{"broker/...", slices.Concat([]string{"remoting/...", "store/..."}, brokerTables)},
+		{"broker/...", slices.Concat([]string{"remoting/...", "store/...", "broker/internal/..."}, brokerTables)},
 		{"tools/...", slices.Concat(servers, []string{"tools/..."})},
 		{"compat_tests/...", slices.Concat(servers, []string{"compat_tests/..."})},
 	},
@@ -59,7 +60,7 @@ var edges = slices.Concat(
 func tableEdges() []edge {
 	rows := make([]edge, len(brokerTables))
 	for i, table := range brokerTables {
-		rows[i] = edge{table, []string{"remoting/...", "store/...", table}}
+		rows[i] = edge{table, []string{"remoting/...", "store/...", "broker/internal/...", table}}
 	}
 	return rows
 }

@@ -27,7 +27,7 @@ func all() []language {
 // consume all of it: small and compressed bodies, tags, keys, properties, UTF-8 throughout.
 func TestEveryClientReadsWhatTheOthersWrite(t *testing.T) {
 	c := shared(t)
-	const topic = "TestEveryClientReadsWhatTheOthersWrite"
+	topic := unique(t.Name())
 	c.Broker.CreateTopic(t, topic, queues)
 	want := map[string]string{} // body to the language that sent it
 	var runs []*cluster.Run
@@ -49,7 +49,7 @@ func TestEveryClientReadsWhatTheOthersWrite(t *testing.T) {
 	}
 	for _, l := range all() {
 		t.Run(l.name, func(t *testing.T) {
-			s := stage{l, c, topic, "G_cross_" + strings.ReplaceAll(l.name, ".", "_")}
+			s := stage{l, c, topic, unique("G_cross_" + strings.ReplaceAll(l.name, ".", "_"))}
 			msgs := s.consume(t, len(want))
 			checkCross(t, msgs, want)
 			if l.name == "go" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,10 +68,13 @@ type stage struct {
 func newStage(t *testing.T, l language) stage {
 	t.Helper()
 	c := shared(t)
-	name := strings.NewReplacer("/", "_", ".", "_").Replace(t.Name())
+	name := unique(strings.NewReplacer("/", "_", ".", "_").Replace(t.Name()))
 	c.Broker.CreateTopic(t, name, queues)
 	return stage{l, c, name, "G_" + name}
 }
+
+// unique makes a name that no earlier run of the same test on the same cluster had (go test -count).
+func unique(name string) string { return name + "_" + strconv.FormatInt(time.Now().UnixNano(), 36) }
 
 func (s stage) produce(t *testing.T, args ...string) []cluster.Event {
 	t.Helper()

@@ -1,6 +1,11 @@
 package config
 
-import "github.com/skylarkmq/skylark/remoting/properties"
+import (
+	"github.com/skylarkmq/skylark/broker"
+	"github.com/skylarkmq/skylark/namesrv"
+	"github.com/skylarkmq/skylark/remoting/properties"
+	"github.com/skylarkmq/skylark/store"
+)
 
 // usedKeys returns the names of the keys that some option struct binds.
 func usedKeys() map[string]bool {
@@ -14,5 +19,5 @@ func usedKeys() map[string]bool {
 // optionStructs holds a pointer to a value of each option struct that the servers pass to
 // properties.Bind.
 func optionStructs() []any {
-	return nil
+	return []any{&namesrv.Options{}, &broker.Options{}, &store.Options{}}
 }
