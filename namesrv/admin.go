@@ -5,6 +5,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/protocol/header"
+	"strings"
 )
 
 // Bits of a topic's sysFlag. Java: TopicSysFlag.
@@ -78,7 +79,7 @@ func (s *Server) registerTopicInNamesrv(r *mux.Request, h *header.RegisterTopicR
 	if err := body.Unmarshal(r.Cmd.Body, &route); err != nil {
 		return nil, protocol.Errorf(protocol.SystemError, "%v", err)
 	}
-	if len(route.QueueDatas) > 0 && !s.topology.registerTopic(mux.Own(h.Topic), route.QueueDatas) {
+	if len(route.QueueDatas) > 0 && !s.topology.registerTopic(strings.Clone(h.Topic), route.QueueDatas) {
 		// Java answers success as well.
 		s.o.Logger.Warn().Str("topic", h.Topic).Stringer("client", r.Conn.Remote()).Msg("topic registered for a broker that is not there")
 	}

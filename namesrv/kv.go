@@ -3,6 +3,7 @@ package namesrv
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -114,7 +115,7 @@ func (s *Server) putKVConfig(r *mux.Request) (*protocol.Command, error) {
 	if err := protocol.DecodeHeader(r.Cmd.Ext, &h); err != nil {
 		return nil, err
 	}
-	if err := s.kv.put(mux.Own(namespace), mux.Own(key), mux.Own(h.Value)); err != nil {
+	if err := s.kv.put(strings.Clone(namespace), strings.Clone(key), strings.Clone(h.Value)); err != nil {
 		s.o.Logger.Error().Err(err).Str("namespace", namespace).Str("key", key).Msg("KV value not set")
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"hash/crc32"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -37,7 +38,7 @@ func (s *Server) registerBroker(r *mux.Request, h *header.RegisterBrokerRequest)
 	}
 	zone, _ := r.Cmd.Ext.Get(zoneName)
 	own(h)
-	found, changes, err := s.topology.register(h, mux.Own(zone), b, r.Conn)
+	found, changes, err := s.topology.register(h, strings.Clone(zone), b, r.Conn)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (s *Server) registerBroker(r *mux.Request, h *header.RegisterBrokerRequest)
 // own cuts the header's strings off the frame, as the tables keep them.
 func own(h *header.RegisterBrokerRequest) {
 	for _, s := range []*string{&h.BrokerName, &h.BrokerAddr, &h.ClusterName, &h.HAServerAddr} {
-		*s = mux.Own(*s)
+		*s = strings.Clone(*s)
 	}
 }
 

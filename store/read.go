@@ -231,7 +231,7 @@ func (s *Store) OffsetByTime(topic string, queueID int32, timestamp int64, upper
 		return t >= timestamp
 	})
 	at := lo + int64(n)
-	if upper && n > 0 && at < hi {
+	if upper && n > 0 {
 		at--
 	}
 	return at

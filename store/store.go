@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/commitlog"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/fsys"
@@ -233,7 +233,7 @@ func (s *Store) Queue(topic string, id int32) *consumequeue.Queue {
 	if int(id) < len(old) && old[id] != nil {
 		return old[id]
 	}
-	q := consumequeue.New(&s.cq, message.OwnString(topic), id)
+	q := consumequeue.New(&s.cq, strings.Clone(topic), id)
 	s.put(t, old, q)
 	return q
 }
@@ -244,7 +244,7 @@ func (s *Store) topic(name string) *topicQueues {
 		return v.(*topicQueues)
 	}
 	t := &topicQueues{}
-	s.topics.Store(message.OwnString(name), t)
+	s.topics.Store(strings.Clone(name), t)
 	return t
 }
 

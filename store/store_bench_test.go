@@ -63,10 +63,8 @@ func BenchmarkDispatch(b *testing.B) {
 		if i%64 == 0 {
 			s.publish(groups)
 		}
-		if i%(1<<20) == 0 {
-			if err := s.writeUnits(); err != nil {
-				b.Fatal(err)
-			}
+		if i%(1<<16) == 0 {
+			s.throttle()
 		}
 	}
 }

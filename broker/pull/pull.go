@@ -60,8 +60,9 @@ type Options struct {
 	Forbidden func(group, topic string) bool
 	Consumers func(group, topic string) Consumers
 	Offsets   Offsets
-	// Count is told of messages given to a group.
-	Count func(group, topic string, messages, bytes int)
+	// Count is told of messages given to a group, Missed of a look at a queue that found none.
+	Count  func(group, topic string, messages, bytes int)
+	Missed func()
 }
 
 // Puller handles the pull codes.
@@ -120,6 +121,9 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 		out.Release()
 		p.o.Logger.Error().Err(err).Str("topic", h.Topic).Int32("queueId", h.QueueID).Int64("offset", h.QueueOffset).Msg("cannot read messages")
 		return protocol.NewResponse(protocol.SystemError, "store getMessage return null, "+err.Error())
+	}
+	if res.Messages == 0 {
+		p.o.Missed()
 	}
 	first := r.Attempt == 0
 	if first && h.SysFlag&header.PullCommitOffset != 0 {
@@ -227,7 +231,7 @@ func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.Sub
 		out.B = out.B[:headerRoom]
 	}
 	size := len(out.B) - headerRoom
-	if res.Messages > 0 && p.o.Count != nil {
+	if res.Messages > 0 {
 		p.o.Count(h.ConsumerGroup, h.Topic, res.Messages, size)
 	}
 	p.o.Offsets.CommitPull(h.ConsumerGroup, h.Topic, h.QueueID, res.NextOffset)

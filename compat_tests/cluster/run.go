@@ -64,8 +64,8 @@ func startRun(t TB, name string, argv []string, home string) *Run {
 		<-done
 		if t.Failed() {
 			t.Logf("%s", r.report())
-			r.keepLogs()
 		}
+		r.keepLogs()
 	})
 	return r
 }
@@ -143,8 +143,8 @@ func (r *Run) logs() []string {
 	return append(logs, more...)
 }
 
-// keepLogs saves events and client logs of a failed test under $COMPAT_KEEP,
-// when set, because the test's temp folder goes away.
+// keepLogs saves events and client logs under $COMPAT_KEEP, when set, because
+// the test's temp folder goes away.
 func (r *Run) keepLogs() {
 	dir := os.Getenv("COMPAT_KEEP")
 	if dir == "" {

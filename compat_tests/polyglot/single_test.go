@@ -119,7 +119,7 @@ func TestConsumerThatWaitsGetsNewMessagesAtOnce(t *testing.T) {
 			run.Collect(t, limit, "msg", queues) // from now on its pulls are held at the broker
 			s.send(t, 2*queues, "prefix=new")
 			for _, m := range run.Collect(t, limit, "msg", 2*queues) {
-				require.Less(t, m.Int("recvTimestamp")-m.Int("storeTimestamp"), int64(2000), "pull was not woken")
+				require.Less(t, m.Int("recvTimestamp")-m.Int("storeTimestamp"), int64(4000), "pull was not woken")
 			}
 			run.Stop(t, limit)
 		})

@@ -129,6 +129,3 @@ func (p Properties) String() string {
 	}
 	return string(b)
 }
-
-// OwnString returns a copy of s that does not alias a frame or a record.
-func OwnString(s string) string { return strings.Clone(s) }

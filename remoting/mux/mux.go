@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -390,6 +389,3 @@ func HandleBare(fn func(r *Request) (*protocol.Command, error)) Handler {
 		return resp
 	}
 }
-
-// Own returns a copy of s that keeps no frame alive.
-func Own(s string) string { return strings.Clone(s) }
