@@ -27,6 +27,12 @@ func (c *quietConn) LocalPort() int         { return 9876 }
 func (c *quietConn) Close(string)           {}
 func (c *quietConn) OnClose(func())         {}
 func (c *quietConn) Calls() *mux.Inflight   { return &c.calls }
+
+// Closed implements mux.Conn: a test's connection stays open.
+func (c *quietConn) Closed() bool { return false }
+
+// Congested implements mux.Conn.
+func (c *quietConn) Congested() bool { return false }
 func (c *quietConn) Write(b *mux.Buffer) {
 	c.written.Add(int64(len(b.B)))
 	b.Release()

@@ -68,6 +68,20 @@ func (h *hold) add(q *consumequeue.Queue, offset int64, f *Filter, r *mux.Reques
 	}
 }
 
+// later runs a request of a congested connection again in a moment.
+func (h *hold) later(r *mux.Request) {
+	h.mu.Lock()
+	closed := h.closed
+	if !closed {
+		slot := max(slotOf(time.Now())+1, h.next)
+		h.slots[slot] = append(h.slots[slot], &held{r: r})
+	}
+	h.mu.Unlock()
+	if closed {
+		r.Drop()
+	}
+}
+
 // remove takes x out of its queue's list; the caller holds h.mu and requeues the request it returns.
 func (h *hold) remove(x *held) *mux.Request {
 	r := x.r
@@ -126,11 +140,14 @@ func (h *hold) sweep() {
 }
 
 func (h *hold) expire(upTo int64) {
-	var over []*mux.Request
+	var over, again []*mux.Request
 	h.mu.Lock()
 	for ; h.next <= upTo; h.next++ {
 		for _, x := range h.slots[h.next] {
-			if x.r != nil {
+			switch {
+			case x.q == nil:
+				again = append(again, x.r)
+			case x.r != nil:
 				over = append(over, h.remove(x))
 			}
 		}
@@ -139,6 +156,9 @@ func (h *hold) expire(upTo int64) {
 	h.mu.Unlock()
 	for _, r := range over {
 		r.Requeue()
+	}
+	for _, r := range again {
+		r.Again()
 	}
 }
 

@@ -95,6 +95,10 @@ func refusal(forbidden int32, code int32, format string, args ...any) *protocol.
 }
 
 func (p *Puller) handle(r *mux.Request) *protocol.Command {
+	if r.Conn.Congested() {
+		p.hold.later(r) // the peer has not read what it pulled before
+		return nil
+	}
 	var h header.PullMessageRequest
 	if err := protocol.DecodeHeader(r.Cmd.Ext, &h); err != nil {
 		return protocol.ErrorResponse(err)

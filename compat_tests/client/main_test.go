@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,12 +47,19 @@ func eachVersion(t *testing.T, f func(t *testing.T, version string)) {
 	}
 }
 
-// name makes a topic or group name of the test, unique in the shared cluster.
+// name makes a topic or group name of the test, unique in the shared cluster;
+// with -count also among the runs of one test.
 func name(t *testing.T, what string) string {
 	t.Helper()
+	run, _ := runs.LoadOrStore(t, runCount.Add(1))
 	clean := strings.NewReplacer("/", "-", ".", "_", "#", "-").Replace(t.Name())
-	return clean + "-" + what
+	return fmt.Sprintf("%s-%d-%s", clean, run, what)
 }
+
+var (
+	runs     sync.Map // *testing.T -> number
+	runCount atomic.Int64
+)
 
 // topic creates a topic named after the test.
 func topic(t *testing.T, c *cluster.Cluster, queues int) string {
@@ -92,6 +101,20 @@ func consume(t *testing.T, c *cluster.Cluster, version, topic, group string, arg
 func received(t *testing.T, r *cluster.Run) []cluster.Event {
 	t.Helper()
 	return cluster.Of(r.Wait(t, limit), "msg")
+}
+
+// warm sends one message to each queue and waits until each consumer has them
+// all. A 5.x client that loses a race at its start (two threads want to send
+// the heartbeat with the new subVersion, one gives up) has its pulls refused
+// until its next heartbeat 30 s later; what follows is not about that.
+func warm(t *testing.T, c *cluster.Cluster, version, topic string, queues int, consumers ...*cluster.Run) {
+	t.Helper()
+	produce(t, c, version, topic, queues, "prefix=warm", "sharding="+strconv.Itoa(queues))
+	for _, r := range consumers {
+		for _, m := range r.Collect(t, limit, "msg", queues) {
+			require.Contains(t, m.Body(), "warm-")
+		}
+	}
 }
 
 // byBody indexes messages by body; a body seen twice fails the test.

@@ -40,17 +40,15 @@ func TestBroadcast(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version string) {
 		c := shared(t)
 		topic, group := topic(t, c, 4), name(t, "group")
-		var runs []*cluster.Run
+		var consumers []*cluster.Run
 		for range 2 {
-			runs = append(runs, consume(t, c, version, topic, group, "mode=broadcast", "expect=20"))
+			consumers = append(consumers, consume(t, c, version, topic, group, "mode=broadcast", "expect=24"))
 		}
-		for _, r := range runs {
-			awaitQueues(t, r, 4, limit)
-		}
+		warm(t, c, version, topic, 4, consumers...)
 		sent := produce(t, c, version, topic, 20, "prefix=b")
-		for _, r := range runs {
+		for _, r := range consumers {
 			got := byBody(t, received(t, r))
-			require.Len(t, got, 20)
+			require.Len(t, got, 24)
 			soon := 0
 			for _, s := range sent {
 				m := got[s.Body()]

@@ -63,7 +63,7 @@ func checkRetries(t *testing.T, topic string, sent, got []cluster.Event, times i
 		}
 		waited := m.Int("recvTimestamp") - before.Int("recvTimestamp")
 		require.GreaterOrEqual(t, waited, delay-20)
-		require.Less(t, waited, delay+15000)
+		require.Less(t, waited, delay+35000) // see warm: the retry queue cannot be warmed up
 	}
 	for _, s := range sent {
 		require.NotNil(t, last[s.Body()], "not delivered: %s", s.Body())

@@ -23,6 +23,10 @@ type Conn interface {
 	Write(b *Buffer)
 	// Close closes the connection; reason is logged.
 	Close(reason string)
+	// Closed reports whether the connection is closed: work for it may be left undone.
+	Closed() bool
+	// Congested reports that the peer does not keep up with reading: who can make large replies later should.
+	Congested() bool
 	// OnClose registers fn, called once when the connection is closed, from the engine's goroutine; it
 	// must not block. On a connection that is closed already it is called at once.
 	OnClose(fn func())

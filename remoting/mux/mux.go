@@ -328,10 +328,15 @@ func (r *Request) finish() bool {
 	return true
 }
 
-// Requeue puts a request that was held back on its lane. When the lane is full it is answered
-// SYSTEM_BUSY.
+// Requeue puts a request that was held back on its lane and counts the attempt. When the lane is full it is
+// answered SYSTEM_BUSY.
 func (r *Request) Requeue() {
 	r.Attempt++
+	r.Again()
+}
+
+// Again is Requeue for a request that was put off before anything was tried.
+func (r *Request) Again() {
 	r.At = time.Now()
 	if !r.route.Lane.push(r) {
 		r.m.stats.overloaded.Add(1)
@@ -347,6 +352,10 @@ func (r *Request) run() {
 			r.Reply(protocol.NewResponse(protocol.SystemError, fmt.Sprintf("BUG: handler of request code %d panicked: %v", r.Cmd.Code, p)))
 		}
 	}()
+	if r.Conn.Closed() {
+		r.Drop()
+		return
+	}
 	if resp := r.route.Handle(r); resp != nil {
 		r.Reply(resp)
 	}

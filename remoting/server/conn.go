@@ -26,6 +26,12 @@ const (
 	// coalesce is the largest reply that is copied behind the one before it instead of being sent as a
 	// piece of its own.
 	coalesce = 4 << 10
+	// slowBacklog is from where on a connection is congested; smallBacklog while all together hold more than
+	// Options.MaxBacklogTotal.
+	slowBacklog  = 4 << 20
+	smallBacklog = 128 << 10
+	// bigBacklog is what a connection may hold whatever the others do.
+	bigBacklog = 8 << 20
 )
 
 func defaultLoops() int { return min(runtime.NumCPU(), 4) }
@@ -48,6 +54,7 @@ type conn struct {
 	out       []*mux.Buffer
 	spare     []*mux.Buffer
 	pending   int // bytes in out
+	buffered  int // bytes gnet holds, as of the last write
 	scheduled bool
 	closed    bool
 	reason    string
@@ -96,7 +103,8 @@ func (h *handler) OnClose(g gnet.Conn, err error) gnet.Action {
 	c.mu.Lock()
 	c.closed = true
 	fns, out, reason := c.onClose, c.out, c.reason
-	c.onClose, c.out = nil, nil
+	h.backlog.Add(-int64(c.pending + c.buffered))
+	c.onClose, c.out, c.pending, c.buffered = nil, nil, 0, 0
 	c.mu.Unlock()
 	for _, b := range out {
 		b.Release()
@@ -228,25 +236,61 @@ func (c *conn) Write(b *mux.Buffer) {
 		c.out = append(c.out, b)
 	}
 	c.pending += n
-	slow := c.pending > c.h.o.MaxBacklog
+	total := c.h.backlog.Add(int64(n))
+	have := c.pending + c.buffered
+	slow := have > c.h.o.MaxBacklog || have > bigBacklog && total > c.h.o.MaxBacklogTotal
 	schedule := !c.scheduled
 	c.scheduled = true
 	c.mu.Unlock()
 	if slow {
-		c.tooSlow(n)
+		c.tooSlow(have)
 		return
 	}
-	if schedule && c.loop.Execute(context.Background(), c) != nil {
+	if schedule {
+		c.schedule()
+	}
+}
+
+// schedule asks the loop to call Run; the caller has set c.scheduled.
+func (c *conn) schedule() {
+	if c.loop.Execute(context.Background(), c) != nil {
 		c.mu.Lock()
 		c.scheduled = false // the engine is shutting down
 		c.mu.Unlock()
 	}
 }
 
+// Closed implements mux.Conn.
+func (c *conn) Closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed || c.reason != ""
+}
+
+// Congested implements mux.Conn. gnet does not tell when it has sent what it holds, so a connection that
+// looks congested is looked at again by its loop.
+func (c *conn) Congested() bool {
+	limit := slowBacklog
+	if c.h.backlog.Load() > c.h.o.MaxBacklogTotal {
+		limit = smallBacklog
+	}
+	c.mu.Lock()
+	slow := !c.closed && c.pending+c.buffered > limit
+	schedule := slow && !c.scheduled
+	if schedule {
+		c.scheduled = true
+	}
+	c.mu.Unlock()
+	if schedule {
+		c.schedule()
+	}
+	return slow
+}
+
 // Run implements gnet.Runnable: it writes out what is queued, on the loop.
 func (c *conn) Run(context.Context) error {
 	c.mu.Lock()
-	out := c.out
+	out, taken := c.out, c.pending
 	c.out, c.spare = c.spare[:0], nil
 	c.pending, c.scheduled = 0, false
 	closed := c.closed
@@ -260,7 +304,18 @@ func (c *conn) Run(context.Context) error {
 	}
 	c.mu.Lock()
 	c.spare = out
+	held := 0
+	if !c.closed {
+		held = c.g.OutboundBuffered()
+		c.h.backlog.Add(int64(held - c.buffered - taken))
+		c.buffered = held
+	} else {
+		c.h.backlog.Add(-int64(taken)) // closed by the write itself: OnClose did not see these
+	}
 	c.mu.Unlock()
+	if held > c.h.o.MaxBacklog {
+		c.tooSlow(held)
+	}
 	return nil
 }
 
@@ -284,9 +339,6 @@ func (c *conn) write(out []*mux.Buffer) {
 		}
 	}
 	c.active.Store(time.Now().UnixNano())
-	if n := c.g.OutboundBuffered(); n > c.h.o.MaxBacklog {
-		c.tooSlow(n)
-	}
 }
 
 // maxIovecs is the most pieces one writev takes (Linux: UIO_MAXIOV).

@@ -41,6 +41,9 @@ type Options struct {
 	MaxConnections int
 	// MaxBacklog is how many bytes of replies may wait for one peer that does not read; 0: 64 MiB.
 	MaxBacklog int
+	// MaxBacklogTotal is how many bytes of replies may wait for all peers together; past it, peers with much
+	// are closed and the others count as congested sooner. 0: 128 MiB.
+	MaxBacklogTotal int64
 	// MaxPartial is how many bytes of unfinished frames are kept over all connections; past it, those
 	// that hold the most are closed. 0: 256 MiB.
 	MaxPartial int64
@@ -58,6 +61,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxBacklog == 0 {
 		o.MaxBacklog = 64 << 20
+	}
+	if o.MaxBacklogTotal == 0 {
+		o.MaxBacklogTotal = 128 << 20
 	}
 	if o.MaxPartial == 0 {
 		o.MaxPartial = 256 << 20
@@ -202,7 +208,8 @@ type handler struct {
 	o       Options
 	booted  chan gnet.Engine
 	ids     atomic.Uint64
-	partial atomic.Int64
+	partial atomic.Int64 // bytes of unfinished frames
+	backlog atomic.Int64 // bytes of replies not sent yet
 
 	accepted, malformed, slow, refused atomic.Uint64
 

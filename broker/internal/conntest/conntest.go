@@ -84,6 +84,16 @@ func (c *Conn) OnClose(fn func()) {
 // Calls implements mux.Conn.
 func (c *Conn) Calls() *mux.Inflight { return &c.calls }
 
+// Closed implements mux.Conn.
+func (c *Conn) Closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// Congested implements mux.Conn.
+func (c *Conn) Congested() bool { return false }
+
 // Reason returns why the connection was closed, "" while it is open.
 func (c *Conn) Reason() string {
 	c.mu.Lock()
