@@ -17,7 +17,7 @@ import (
 )
 
 // limit bounds one wait. It is generous: two busy cores start a JVM slowly.
-const limit = 60 * time.Second
+const limit = 90 * time.Second
 
 var pool = cluster.NewPool()
 
@@ -93,7 +93,7 @@ func produce(t *testing.T, c *cluster.Cluster, version, topic string, count int,
 // consume starts a Java push consumer that reads from the first message.
 func consume(t *testing.T, c *cluster.Cluster, version, topic, group string, args ...string) *cluster.Run {
 	t.Helper()
-	args = append([]string{c.Arg(), "topic=" + topic, "group=" + group}, args...)
+	args = append([]string{c.Arg(), "topic=" + topic, "group=" + group, "timeout=240000"}, args...)
 	return cluster.Java(t, version, "consume", args...)
 }
 

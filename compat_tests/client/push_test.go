@@ -70,7 +70,7 @@ func TestRebalance(t *testing.T) {
 		topic, group := topic(t, c, 4), name(t, "group")
 		stays := consume(t, c, version, topic, group)
 		awaitQueues(t, stays, 4, limit)
-		producer := cluster.Java(t, version, "produce", c.Arg(), "topic="+topic, "prefix=r", "forever=1", "rate=40")
+		producer := cluster.Java(t, version, "produce", c.Arg(), "topic="+topic, "prefix=r", "forever=1", "rate=40", "timeout=240000")
 
 		leaves := consume(t, c, version, topic, group)
 		awaitQueues(t, leaves, 2, limit)

@@ -25,9 +25,9 @@ func TestOffsetsSurviveRestart(t *testing.T) {
 
 	consumers, producers := map[string]*cluster.Run{}, map[string]*cluster.Run{}
 	for _, v := range versions {
-		consumers[v] = consume(t, c, v, topics[v], groups[v], "timeout=200000")
+		consumers[v] = consume(t, c, v, topics[v], groups[v])
 		producers[v] = cluster.Java(t, v, "produce", c.Arg(), "topic="+topics[v], "prefix=after",
-			"forever=1", "rate=40", "timeout=200000")
+			"forever=1", "rate=40", "timeout=240000")
 	}
 	for _, v := range versions {
 		for _, m := range consumers[v].Collect(t, limit, "msg", 40) {

@@ -40,7 +40,20 @@ func fromEnv(t *testing.T, key string, def uint64) uint64 {
 // TestKillNineLosesNothingAcknowledged kills the broker under load, SKYLARK_KILL_ROUNDS times (default
 // 5), restarts it on the same folder and audits the topic. SKYLARK_KILL_SEED repeats the moments.
 func TestKillNineLosesNothingAcknowledged(t *testing.T) {
-	rounds := int(fromEnv(t, "SKYLARK_KILL_ROUNDS", 5))
+	killRounds(t, int(fromEnv(t, "SKYLARK_KILL_ROUNDS", 5)))
+}
+
+// TestSoakKillNine is the long form, SKYLARK_SOAK_ROUNDS rounds; without that variable it is skipped.
+// `make soak` runs it.
+func TestSoakKillNine(t *testing.T) {
+	rounds := int(fromEnv(t, "SKYLARK_SOAK_ROUNDS", 0))
+	if rounds == 0 {
+		t.Skip("SKYLARK_SOAK_ROUNDS is not set")
+	}
+	killRounds(t, rounds)
+}
+
+func killRounds(t *testing.T, rounds int) {
 	seed := fromEnv(t, "SKYLARK_KILL_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("SKYLARK_KILL_SEED=%d SKYLARK_KILL_ROUNDS=%d", seed, rounds)
 	rng := rand.New(rand.NewPCG(seed, 0))
