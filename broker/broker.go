@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/skylarkmq/skylark/broker/group"
@@ -40,7 +41,7 @@ type Broker struct {
 	locks    *order.Locks
 
 	stats     *stats.Stats
-	registrar *peer.Registrar
+	registrar atomic.Pointer[peer.Registrar] // set when the server already listens
 	sender    *send.Sender
 	puller    *pull.Puller
 	scheduler *schedule.Scheduler
@@ -110,7 +111,7 @@ func (b *Broker) register() error {
 	if err != nil {
 		return err
 	}
-	b.registrar = r
+	b.registrar.Store(r)
 	ctx, cancel := context.WithTimeout(context.Background(), registerWait)
 	defer cancel()
 	_ = r.Register(ctx)
@@ -186,12 +187,13 @@ func (b *Broker) consumers(group, topic string) pull.Consumers {
 // topicsChanged announces new and changed topics to the name servers.
 // A client that has just made a topic asks for its route next, so this waits for them, but not long.
 func (b *Broker) topicsChanged(...string) {
-	if b.registrar == nil {
-		return // a table that is being opened
+	r := b.registrar.Load()
+	if r == nil {
+		return // the broker is being opened and not announced yet
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), registerWait)
 	defer cancel()
-	_ = b.registrar.Register(ctx) // the registrar logs failures and tries again
+	_ = r.Register(ctx) // the registrar logs failures and tries again
 }
 
 // registerWait bounds how long making a topic waits for the name servers.
@@ -236,8 +238,8 @@ func (b *Broker) Close() error {
 
 func (b *Broker) close() error {
 	var errs []error
-	if b.registrar != nil {
-		errs = append(errs, b.registrar.Close())
+	if r := b.registrar.Load(); r != nil {
+		errs = append(errs, r.Close())
 	}
 	close(b.stop)
 	b.keepers.Wait()

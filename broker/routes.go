@@ -53,8 +53,8 @@ func (b *Broker) adminOptions() admin.Options {
 	return admin.Options{Logger: o.Logger, BrokerName: o.BrokerName, BrokerAddr: o.Addr(), Topics: b.topics, Groups: b.groups, Offsets: b.offsets,
 		Sessions: b.sessions, Stats: b.stats, Store: b.store,
 		Register: func(ctx context.Context) {
-			if b.registrar != nil {
-				_ = b.registrar.Register(ctx) // the registrar logs failures and tries again
+			if r := b.registrar.Load(); r != nil {
+				_ = r.Register(ctx) // the registrar logs failures and tries again
 			}
 		},
 		Config:        func() []properties.KV { return properties.List(&b.o, &b.o.Store) },
