@@ -36,9 +36,9 @@ func TestAdminTopicAndGroup(t *testing.T) {
 		require.EqualValues(t, 7, shown.Int("retryMax"))
 		require.EqualValues(t, 2, shown.Int("retryQueues"))
 		shown = cluster.Of(admin("deletesub", "group="+group), "group")[0]
-		if version == cluster.ClientV4 {
-			// The 4.9 client asks for the one group (GET_SUBSCRIPTIONGROUP_CONFIG), and
-			// asking for a group that is not there creates it, with defaults.
+		if version == cluster.ClientV4 && cluster.PeerIsJava() {
+			// The 4.9 client asks to keep the offsets. Java 5.5.0 then looks whether the group is a lite one
+			// (LiteMetadataUtil.isLiteGroupType), which makes the group it has just deleted. Skylark does not.
 			require.EqualValues(t, 16, shown.Int("retryMax"))
 			require.EqualValues(t, 1, shown.Int("retryQueues"))
 		} else {

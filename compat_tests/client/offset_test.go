@@ -36,12 +36,6 @@ func TestQueueOffsets(t *testing.T) {
 		require.Equal(t, s.Body(), view.Body())
 		checkReceived(t, s, view)
 		require.Equal(t, got[s.Body()].Props()["KEYS"], view.Keys())
-
-		s = first[7]
-		found := one(t, cluster.Java(t, version, "query", c.Arg(), "topic="+topic, "key=a-k7"))
-		require.Equal(t, s.Body(), found.Body())
-		checkReceived(t, s, found)
-		require.Equal(t, "t", found.Tag())
 	})
 }
 

@@ -5,7 +5,7 @@ import org.apache.rocketmq.tools.command.topic.DeleteTopicSubCommand;
 
 /** Verbs that create, delete and show topics and groups. */
 final class Admin {
-    private final DefaultMQAdminExt admin = new DefaultMQAdminExt();
+    private final DefaultMQAdminExt admin = Driver.patient(new DefaultMQAdminExt(20000));
     private final String namesrv;
     private final String broker;
 

@@ -30,7 +30,7 @@ final class Consume {
         expect = args.longValue("expect", Long.MAX_VALUE);
         failFirst = args.intValue("failFirst", 0);
         delayMs = args.longValue("delayMs", 0);
-        consumer = new DefaultMQPushConsumer(args.need("group"));
+        consumer = Driver.patient(new DefaultMQPushConsumer(args.need("group")));
         consumer.setNamesrvAddr(args.need("namesrv"));
         consumer.setConsumeFromWhere(from(args.get("from", "first")));
         String timestamp = args.get("timestamp", null);

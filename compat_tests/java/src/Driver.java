@@ -1,6 +1,7 @@
 import java.io.IOException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.apache.rocketmq.client.ClientConfig;
 
 /**
  * Command-line program around the stock RocketMQ Java client: one verb per
@@ -70,6 +71,12 @@ public final class Driver {
                 throw new Usage("unknown verb " + argv[0]);
         }
         return 0;
+    }
+
+    /** Lets requests wait longer than the default 3 s, because a test machine may stall that long. */
+    static <C extends ClientConfig> C patient(C client) {
+        client.setMqClientApiTimeout(20000);
+        return client;
     }
 
     /** Wrong command line: exit code 2. */

@@ -18,7 +18,7 @@ final class LitePull {
         boolean assign = args.flag("assign");
         long seek = args.longValue("seek", 0);
         String tag = args.get("tag", "*");
-        DefaultLitePullConsumer consumer = new DefaultLitePullConsumer(args.need("group"));
+        DefaultLitePullConsumer consumer = Driver.patient(new DefaultLitePullConsumer(args.need("group")));
         consumer.setNamesrvAddr(args.need("namesrv"));
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(false);

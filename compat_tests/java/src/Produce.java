@@ -62,9 +62,9 @@ final class Produce {
     }
 
     private void run() throws Exception {
-        producer = new DefaultMQProducer(args.get("group", "producer-" + topic));
+        producer = Driver.patient(new DefaultMQProducer(args.get("group", "producer-" + topic)));
         producer.setNamesrvAddr(args.need("namesrv"));
-        producer.setSendMsgTimeout(args.intValue("sendTimeout", 10000));
+        producer.setSendMsgTimeout(args.intValue("sendTimeout", 20000));
         producer.setVipChannelEnabled(args.flag("vip"));
         producer.setRetryTimesWhenSendFailed(args.intValue("retries", 2));
         args.end();

@@ -10,7 +10,7 @@ final class Query {
     }
 
     private static DefaultMQPullConsumer open(Args args, String group) throws Exception {
-        DefaultMQPullConsumer c = new DefaultMQPullConsumer(group);
+        DefaultMQPullConsumer c = Driver.patient(new DefaultMQPullConsumer(group));
         c.setNamesrvAddr(args.need("namesrv"));
         args.end();
         c.start();
