@@ -259,6 +259,7 @@ func (s *Store) publish(groups []*Group) {
 	if n := len(groups); n > 0 {
 		if recs := groups[n-1].Recs; len(recs) > 0 {
 			last := &recs[len(recs)-1]
+			s.dispStamp.Store(last.StoreTimestamp)
 			s.dispatched.Store(last.PhysicalOffset + int64(last.Size))
 		}
 	}

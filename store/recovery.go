@@ -43,6 +43,7 @@ func (s *Store) recover() error {
 	}
 	s.flushed.Store(min(start, end))
 	s.flushedStamp.Store(s.cp.physicMsgTimestamp)
+	s.dispStamp.Store(s.lastStore.Load())
 	s.dispatched.Store(end)
 	min := s.log.Min()
 	s.eachQueue(func(q *consumequeue.Queue) {

@@ -39,6 +39,7 @@ type Store struct {
 	appendDone chan struct{}
 	lastStore  atomic.Int64 // ms, newest store timestamp
 	dispatched atomic.Int64 // physical offset up to which units are visible
+	dispStamp  atomic.Int64 // ms, store timestamp up to which they are
 
 	fl           flusher
 	syncMu       sync.Mutex

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/skylarkmq/skylark/remoting/mux"
-	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 )
 
@@ -15,10 +14,10 @@ import (
 // A held pull stands in its queue's list and in the slot of the time wheel at which it ends. Whoever
 // takes it first, arrival or sweep, wins.
 type hold struct {
-	store *store.Store
-	mu    sync.Mutex
+	mu sync.Mutex
 	// waiting lists the held pulls of a queue.
 	waiting map[*consumequeue.Queue][]*held
+	began   time.Time         // of slot 0; a wall clock that is set does not matter
 	slots   map[int64][]*held // by end time / slotLength
 	next    int64             // first slot not swept yet
 	closed  bool
@@ -27,23 +26,30 @@ type hold struct {
 }
 
 type held struct {
-	q      *consumequeue.Queue
+	q      *consumequeue.Queue // nil: put off, not held
 	offset int64
 	filter *Filter
-	r      *mux.Request // nil once taken
+	r      *mux.Request
+	slot   int64
+	at     int // index in its slot
+	pos    int // index in its queue's list
 }
 
 // slotLength is how exactly a pull's end is kept. Java looks every 5 s.
 const slotLength = 50 * time.Millisecond
 
-func newHold(s *store.Store) *hold {
-	h := &hold{store: s, waiting: map[*consumequeue.Queue][]*held{}, slots: map[int64][]*held{}, next: slotOf(time.Now()),
+// goneEvery is how often pulls of closed connections are given up, in slots. The time a pull may wait is the
+// client's to choose, so its end cannot be waited for.
+const goneEvery = 100
+
+func newHold() *hold {
+	h := &hold{waiting: map[*consumequeue.Queue][]*held{}, slots: map[int64][]*held{}, began: time.Now(),
 		stop: make(chan struct{}), done: make(chan struct{})}
 	go h.sweep()
 	return h
 }
 
-func slotOf(t time.Time) int64 { return t.UnixNano() / int64(slotLength) }
+func (h *hold) slotOf(t time.Time) int64 { return int64(t.Sub(h.began) / slotLength) }
 
 func (h *hold) add(q *consumequeue.Queue, offset int64, f *Filter, r *mux.Request, wait time.Duration) {
 	x := &held{q: q, offset: offset, filter: f, r: r}
@@ -53,14 +59,14 @@ func (h *hold) add(q *consumequeue.Queue, offset int64, f *Filter, r *mux.Reques
 		r.Requeue()
 		return
 	}
-	slot := max(slotOf(time.Now().Add(wait))+1, h.next)
+	x.pos = len(h.waiting[q])
 	h.waiting[q] = append(h.waiting[q], x)
-	h.slots[slot] = append(h.slots[slot], x)
+	h.schedule(x, wait)
 	q.Waiters.Add(1)
 	// A message may have come between the look at the queue and now: nobody would tell.
 	missed := q.Max() > offset
 	if missed {
-		h.remove(x)
+		h.take(x)
 	}
 	h.mu.Unlock()
 	if missed {
@@ -73,8 +79,7 @@ func (h *hold) later(r *mux.Request) {
 	h.mu.Lock()
 	closed := h.closed
 	if !closed {
-		slot := max(slotOf(time.Now())+1, h.next)
-		h.slots[slot] = append(h.slots[slot], &held{r: r})
+		h.schedule(&held{r: r}, 0)
 	}
 	h.mu.Unlock()
 	if closed {
@@ -82,26 +87,40 @@ func (h *hold) later(r *mux.Request) {
 	}
 }
 
-// remove takes x out of its queue's list; the caller holds h.mu and requeues the request it returns.
-func (h *hold) remove(x *held) *mux.Request {
-	r := x.r
-	x.r = nil
-	list := h.waiting[x.q]
-	for i := range list {
-		if list[i] == x {
-			list[i] = list[len(list)-1]
-			list[len(list)-1] = nil
-			list = list[:len(list)-1]
-			break
-		}
+// schedule puts x into the slot at which wait is over; the caller holds h.mu.
+func (h *hold) schedule(x *held, wait time.Duration) {
+	x.slot = max(h.slotOf(time.Now().Add(wait))+1, h.next)
+	x.at = len(h.slots[x.slot])
+	h.slots[x.slot] = append(h.slots[x.slot], x)
+}
+
+// take removes x from its slot and its queue's list and returns its request; the caller holds h.mu.
+func (h *hold) take(x *held) *mux.Request {
+	slot := h.slots[x.slot]
+	last := len(slot) - 1
+	slot[x.at] = slot[last]
+	slot[x.at].at = x.at
+	slot[last] = nil
+	if last == 0 {
+		delete(h.slots, x.slot)
+	} else {
+		h.slots[x.slot] = slot[:last]
 	}
-	if len(list) == 0 {
+	if x.q == nil {
+		return x.r
+	}
+	list := h.waiting[x.q]
+	last = len(list) - 1
+	list[x.pos] = list[last]
+	list[x.pos].pos = x.pos
+	list[last] = nil
+	if last == 0 {
 		delete(h.waiting, x.q)
 	} else {
-		h.waiting[x.q] = list
+		h.waiting[x.q] = list[:last]
 	}
 	x.q.Waiters.Add(-1)
-	return r
+	return x.r
 }
 
 // Arrived wakes the pulls that want the message at queueOffset. It runs on the store's append goroutine.
@@ -116,7 +135,7 @@ func (h *hold) arrived(q *consumequeue.Queue, queueOffset, tagsCode int64) {
 	list := h.waiting[q]
 	for i := len(list) - 1; i >= 0; i-- {
 		if x := list[i]; x.offset <= queueOffset && x.filter.Match(tagsCode) {
-			woken = append(woken, h.remove(x))
+			woken = append(woken, h.take(x))
 		}
 	}
 	h.mu.Unlock()
@@ -134,7 +153,24 @@ func (h *hold) sweep() {
 		case <-h.stop:
 			return
 		case now := <-t.C:
-			h.expire(slotOf(now))
+			slot := h.slotOf(now)
+			h.expire(slot)
+			if slot%goneEvery == 0 {
+				h.dropGone()
+			}
+		}
+	}
+}
+
+// dropGone gives up the requests whose connection is closed.
+func (h *hold) dropGone() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, slot := range h.slots {
+		for i := len(slot) - 1; i >= 0; i-- { // take fills the gap from behind
+			if x := slot[i]; x.r.Conn.Closed() {
+				h.take(x).Drop()
+			}
 		}
 	}
 }
@@ -143,15 +179,14 @@ func (h *hold) expire(upTo int64) {
 	var over, again []*mux.Request
 	h.mu.Lock()
 	for ; h.next <= upTo; h.next++ {
-		for _, x := range h.slots[h.next] {
-			switch {
-			case x.q == nil:
-				again = append(again, x.r)
-			case x.r != nil:
-				over = append(over, h.remove(x))
+		for slot := h.slots[h.next]; len(slot) > 0; slot = h.slots[h.next] {
+			x := slot[len(slot)-1]
+			if r := h.take(x); x.q == nil {
+				again = append(again, r)
+			} else {
+				over = append(over, r)
 			}
 		}
-		delete(h.slots, h.next)
 	}
 	h.mu.Unlock()
 	for _, r := range over {
@@ -162,20 +197,22 @@ func (h *hold) expire(upTo int64) {
 	}
 }
 
+// close answers what is held and drops what was put off.
 func (h *hold) close() {
 	close(h.stop)
 	<-h.done
+	var all []*mux.Request
 	h.mu.Lock()
 	h.closed = true
-	var all []*mux.Request
-	for q, list := range h.waiting {
-		for _, x := range list {
-			all = append(all, x.r)
-			x.r = nil
+	for _, slot := range h.slots {
+		for i := len(slot) - 1; i >= 0; i-- {
+			if x := slot[i]; x.q == nil {
+				h.take(x).Drop()
+			} else {
+				all = append(all, h.take(x))
+			}
 		}
-		q.Waiters.Add(-int32(len(list)))
 	}
-	clear(h.waiting)
 	h.mu.Unlock()
 	for _, r := range all {
 		r.Requeue()

@@ -43,6 +43,9 @@ type Offsets interface {
 	TakeReset(group, topic string, queueID int32) (int64, bool)
 }
 
+// maxSuspend bounds how long a pull asks to be held, in ms: it is the client's to say, and Java takes anything.
+const maxSuspend = 24 * 3600 * 1000
+
 // Options of a Puller.
 type Options struct {
 	Logger   zerolog.Logger
@@ -72,7 +75,7 @@ type Puller struct {
 }
 
 // New returns a Puller; Close ends its goroutine.
-func New(o Options) *Puller { return &Puller{o: o, hold: newHold(o.Store)} }
+func New(o Options) *Puller { return &Puller{o: o, hold: newHold()} }
 
 // Close answers all held pulls and stops.
 func (p *Puller) Close() { p.hold.close() }
@@ -137,7 +140,7 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 		out.Release()
 		wait := p.o.ShortPolling
 		if p.o.LongPolling {
-			wait = time.Duration(h.SuspendTimeoutMillis) * time.Millisecond
+			wait = time.Duration(min(h.SuspendTimeoutMillis, maxSuspend)) * time.Millisecond
 		}
 		p.hold.add(q, h.QueueOffset, filter, r, wait)
 		return nil

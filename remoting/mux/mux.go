@@ -63,8 +63,8 @@ type Options struct {
 	Logger zerolog.Logger
 	// FastPort is the local port on which routes with NoFastPort are unknown; 0: none.
 	FastPort int
-	// MaxHeldBytes bounds the memory of requests that wait in lanes or are held for a later answer.
-	// 0: 128 MiB. Past it a request is refused with SYSTEM_BUSY.
+	// MaxHeldBytes bounds the memory of requests that wait in lanes or are held for a later answer, a
+	// quarter of it those of one connection. 0: 128 MiB. Past it a request is refused with SYSTEM_BUSY.
 	MaxHeldBytes int64
 }
 
@@ -164,6 +164,7 @@ func (m *Mux) sweep() {
 type Session struct {
 	m       *Mux
 	conn    Conn
+	held    *atomic.Int64
 	fast    bool
 	cmd     protocol.Command
 	inlines map[*InlineFactory]Inline
@@ -172,7 +173,7 @@ type Session struct {
 
 // Open returns the session of a new connection.
 func (m *Mux) Open(c Conn) *Session {
-	return &Session{m: m, conn: c, fast: m.o.FastPort != 0 && c.LocalPort() == m.o.FastPort}
+	return &Session{m: m, conn: c, held: new(atomic.Int64), fast: m.o.FastPort != 0 && c.LocalPort() == m.o.FastPort}
 }
 
 // Frame handles one whole frame, whose bytes it may change and does not keep. An error means that the
@@ -229,16 +230,16 @@ func (s *Session) inline(f *InlineFactory) Inline {
 }
 
 func (s *Session) queue(r *Route, size int) {
-	size += requestOverhead
-	if held := s.m.held.Add(int64(size)); held > s.m.o.MaxHeldBytes {
-		s.m.held.Add(-int64(size))
+	req := &Request{Conn: s.conn, At: time.Now(), m: s.m, route: r, size: int64(size + requestOverhead), held: s.held}
+	all, own := s.m.held.Add(req.size), s.held.Add(req.size)
+	if all > s.m.o.MaxHeldBytes || own > s.m.o.MaxHeldBytes/4 {
+		req.finish()
 		s.overloaded()
 		return
 	}
-	req := &Request{Conn: s.conn, At: time.Now(), m: s.m, route: r, size: size}
 	compact(&req.Cmd, &s.cmd)
 	if !r.Lane.push(req) {
-		s.m.held.Add(-int64(size))
+		req.finish()
 		s.overloaded()
 	}
 }
@@ -292,7 +293,8 @@ type Request struct {
 	At      time.Time // when it came, or was queued again
 	m       *Mux
 	route   *Route
-	size    int
+	size    int64
+	held    *atomic.Int64 // by the connection
 	replied atomic.Bool
 	// Attempt counts how often the request was queued again, for handlers that hold requests.
 	Attempt int
@@ -324,7 +326,8 @@ func (r *Request) finish() bool {
 	if r.replied.Swap(true) {
 		return false
 	}
-	r.m.held.Add(-int64(r.size))
+	r.m.held.Add(-r.size)
+	r.held.Add(-r.size)
 	return true
 }
 
