@@ -2,6 +2,7 @@ package body
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,9 +79,22 @@ func TestCompressedRegistrationRoundTrip(t *testing.T) {
 	require.Error(t, back.DecodeCompressed(b[:len(b)/2], true))
 }
 
+// TestMalformedTextIsAnError has what an option of sonic (NoValidateJSONSkip) let pass, or panicked at: errors in
+// fields that are skipped.
+func TestMalformedTextIsAnError(t *testing.T) {
+	deep := strings.Repeat(`{"a":`, maxDepth+1) + "1" + strings.Repeat("}", maxDepth+1)
+	for _, text := range []string{``, ` `, `{`, `}`, `[`, `{"x":{"a":tru}}`, `{"x":[1,2}`, `{"x":"`, `{"x":"\`, `{"x":"\u12"}`, `{"x":1,}`, `{"x":1}x`, `{"x"}`, `{"x":}`,
+		`{"x":{"a":1,}}`, `{"x":[1,]}`, `{"x":nul}`, `{"x":0x1}`, `{"x":1e}`, `{x:1}`, `{"x":{{"a":1}}}`, `{"x":{"a":1}{"b":1}}`, "{\"x\":\"\x01\"", deep} {
+		for _, v := range []any{&TopicStatsTable{}, &TopicRouteData{}, &HeartbeatData{}, &RegisterBrokerBody{}, &ConsumerOffsetTable{}, &SubscriptionGroupConfig{}, &KVTable{}} {
+			require.Error(t, Unmarshal([]byte(text), v), "%T %s", v, text)
+		}
+	}
+}
+
 func FuzzUnmarshal(f *testing.F) {
 	f.Add([]byte(`{"offsetTable":{{"brokerName":"b","queueId":3,"topic":"T"}:{"maxOffset":1}}}`))
 	f.Add([]byte(`{"brokerDatas":[{"brokerAddrs":{0:"x"}}]}`))
+	f.Add([]byte(`{"offsetTable":{"{\"queueId\":}":{"maxOffset":1}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, v := range []any{&TopicStatsTable{}, &TopicRouteData{}, &HeartbeatData{}, &RegisterBrokerBody{}, &ConsumerOffsetTable{}} {
 			if Unmarshal(b, v) == nil {

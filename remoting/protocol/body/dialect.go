@@ -156,7 +156,7 @@ func (m *QueueMap[V]) UnmarshalJSON(b []byte) error {
 	*m = make(QueueMap[V], len(raw))
 	for k, v := range raw {
 		var q queueKey
-		if err := api.Unmarshal([]byte(k), &q); err != nil {
+		if err := parse([]byte(k), &q); err != nil {
 			return err
 		}
 		(*m)[message.MessageQueue{Topic: q.Topic, BrokerName: q.BrokerName, QueueID: int32(q.QueueID)}] = v

@@ -6,6 +6,7 @@
 package body
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -19,7 +20,6 @@ var api = sonic.Config{
 	SortMapKeys:             true,
 	NoNullSliceOrMap:        true,
 	NoValidateJSONMarshaler: true,
-	NoValidateJSONSkip:      true,
 	CopyString:              true, // nothing aliases a frame
 }.Froze()
 
@@ -44,12 +44,21 @@ func Unmarshal(b []byte, v any) error {
 	}
 	std, err := standard(b)
 	if err == nil {
-		err = api.Unmarshal(std, v)
+		err = parse(std, v)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot decode %T: %s", v, short(err))
 	}
 	return nil
+}
+
+// parse reads standard JSON. sonic is not asked whether it is any: it lets some malformed text pass, and the
+// text of its error panics at some.
+func parse(b []byte, v any) error {
+	if !json.Valid(b) {
+		return errDialect
+	}
+	return api.Unmarshal(b, v)
 }
 
 // short cuts the error text of sonic, which quotes the input, to one line.
