@@ -67,6 +67,17 @@ type SubscriptionData struct {
 	Topic           string   `json:"topic"`
 }
 
+// UnmarshalJSON takes a missing expression type for a tag expression, as Java's default does.
+func (d *SubscriptionData) UnmarshalJSON(b []byte) error {
+	type plain SubscriptionData
+	p := plain{ExpressionType: "TAG"}
+	if err := api.Unmarshal(b, &p); err != nil {
+		return err
+	}
+	*d = SubscriptionData(p)
+	return nil
+}
+
 // CodeSet is the hashes of tags. client-go sends them as strings.
 type CodeSet []int32
 

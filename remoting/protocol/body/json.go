@@ -104,6 +104,11 @@ func pretty(b []byte) []byte {
 				i++
 				continue
 			}
+			if end := numbers(b, i); end > i {
+				out = append(out, b[i+1:end]...)
+				i = end - 1
+				continue
+			}
 			depth++
 			line()
 		case '}', ']':
@@ -118,6 +123,20 @@ func pretty(b []byte) []byte {
 		}
 	}
 	return out
+}
+
+// numbers returns the index behind the array of numbers that begins at b[i], which Java writes on one line,
+// or i when there is none.
+func numbers(b []byte, i int) int {
+	for j := i + 1; b[i] == '[' && j < len(b); j++ {
+		switch c := b[j]; {
+		case c == ']':
+			return j + 1
+		case c != ',' && c != '-' && (c < '0' || c > '9'):
+			return i
+		}
+	}
+	return i
 }
 
 // skipString returns the index behind the string that begins at b[i].

@@ -25,6 +25,17 @@ func NewTopicConfig(name string) TopicConfig {
 	return TopicConfig{Perm: 6, ReadQueueNums: 16, WriteQueueNums: 16, TopicFilterType: SingleTag, TopicName: name, Attributes: map[string]string{}}
 }
 
+// UnmarshalJSON sets Java's default for every field that is missing.
+func (t *TopicConfig) UnmarshalJSON(b []byte) error {
+	type plain TopicConfig
+	p := plain(NewTopicConfig(""))
+	if err := api.Unmarshal(b, &p); err != nil {
+		return err
+	}
+	*t = TopicConfig(p)
+	return nil
+}
+
 // DataVersion counts the changes of a table. Java: DataVersion.
 type DataVersion struct {
 	Counter      int64 `json:"counter"`
