@@ -2,12 +2,14 @@ package commitlog
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 )
 
 // Scanner walks the records of the log from an offset on, in order, for recovery. It reads large pieces
-// and checks everything a record says about itself: magic, lengths, its own offset, the body's checksum.
+// and checks everything a record says about itself: magic, lengths, its own offset, the body's checksum,
+// and that it has an end.
 type Scanner struct {
 	l    *Log
 	at   int64 // of the next record
@@ -60,6 +62,9 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 		if err == nil && r.PhysicalOffset != s.at {
 			err = fmt.Errorf("record at %d says it is at %d", s.at, r.PhysicalOffset)
 		}
+		if err == nil && torn(&r) {
+			err = fmt.Errorf("the record at %d was not written to its end", s.at)
+		}
 		if err != nil {
 			s.why = err
 			return r, nil, false
@@ -67,6 +72,13 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 		s.at += size
 		return r, b, true
 	}
+}
+
+// torn reports a record whose end was never written. Nothing but lengths vouches for what follows the body,
+// and the file was zero before: a crash leaves zeros in the topic, or at the end of the properties, where
+// neither has any.
+func torn(r *message.Record) bool {
+	return strings.IndexByte(r.Topic, 0) >= 0 || strings.HasSuffix(r.Properties, "\x00")
 }
 
 // peek returns n bytes at s.at, nil behind the last file.
