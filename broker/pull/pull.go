@@ -98,6 +98,10 @@ func refusal(forbidden int32, code int32, format string, args ...any) *protocol.
 }
 
 func (p *Puller) handle(r *mux.Request) *protocol.Command {
+	if r.Conn.Closed() {
+		r.Drop() // nobody would read it
+		return nil
+	}
 	if r.Conn.Congested() {
 		p.hold.later(r) // the peer has not read what it pulled before
 		return nil

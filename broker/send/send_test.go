@@ -88,8 +88,10 @@ func TestChecksAnswerAsJava(t *testing.T) {
 	oneway := brokertest.SendRequest("T", 0, "", "last")
 	oneway.Flag = protocol.FlagOneway
 	c.Send(oneway)
-	resp := c.Call(brokertest.PullRequest("T", 0, 0, "*"))
-	require.Len(t, brokertest.Records(t, resp.Body), 2, "the first send and the one-way one")
+	require.Equal(t, protocol.Success, c.Call(brokertest.SendRequest("T", 0, "", "behind it")).Code)
+	recs := brokertest.Records(t, c.Call(brokertest.PullRequest("T", 0, 0, "*")).Body)
+	require.Len(t, recs, 3, "the first send, the one-way one and the last")
+	require.Equal(t, "last", string(recs[1].Body))
 }
 
 func TestBatchesOfAllForms(t *testing.T) {

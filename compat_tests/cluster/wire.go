@@ -25,6 +25,8 @@ type Response struct {
 	Remark string
 	Ext    map[string]string
 	Body   []byte
+
+	flag int
 }
 
 // Call sends one request with a JSON header on a connection of its own and
@@ -48,7 +50,13 @@ func Call(addr string, code int, ext map[string]string, body []byte) (*Response,
 	if _, err := conn.Write(frame); err != nil {
 		return nil, fmt.Errorf("cannot send request %d to %s: %w", code, addr, err)
 	}
-	return readResponse(conn, code, addr)
+	for {
+		resp, err := readResponse(conn, code, addr)
+		if err != nil || resp.flag&1 != 0 {
+			return resp, err
+		}
+		// A request of the server's, such as NOTIFY_CONSUMER_IDS_CHANGED.
+	}
 }
 
 func readResponse(conn net.Conn, code int, addr string) (*Response, error) {
@@ -66,13 +74,14 @@ func readResponse(conn net.Conn, code int, addr string) (*Response, error) {
 	}
 	var head struct {
 		Code      int               `json:"code"`
+		Flag      int               `json:"flag"`
 		Remark    string            `json:"remark"`
 		ExtFields map[string]string `json:"extFields"`
 	}
 	if err := json.Unmarshal(rest[:headLen], &head); err != nil {
 		return nil, fmt.Errorf("cannot parse the answer to request %d from %s: %w", code, addr, err)
 	}
-	return &Response{Code: head.Code, Remark: head.Remark, Ext: head.ExtFields, Body: rest[headLen:]}, nil
+	return &Response{Code: head.Code, Remark: head.Remark, Ext: head.ExtFields, Body: rest[headLen:], flag: head.Flag}, nil
 }
 
 // dialable checks that a TCP connection can be opened.

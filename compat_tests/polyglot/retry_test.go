@@ -13,6 +13,7 @@ import (
 const (
 	codeMaxOffset = 30  // GET_MAX_OFFSET
 	codeView      = 33  // VIEW_MESSAGE_BY_ID
+	codeHeartbeat = 34  // HEART_BEAT
 	codeRoute     = 105 // GET_ROUTEINFO_BY_TOPIC
 )
 
@@ -28,14 +29,15 @@ func awaitTotal(t *testing.T, runs []*cluster.Run, n int) {
 	}, limit, 20*time.Millisecond)
 }
 
-// knowRetryTopic runs a consumer of the stage's group for one message; its heartbeat makes the retry
-// topic. A client that starts earlier looks for the new topic's route again only after 30 s. (The
-// message gives the broker time: one that sees a heartbeat after the end of its connection counts the
-// client in for two minutes.)
+// knowRetryTopic sends a heartbeat of the stage's group, which makes its retry topic. A client that starts
+// earlier looks for the new topic's route again only after 30 s.
 func knowRetryTopic(t *testing.T, s stage) {
 	t.Helper()
-	s.send(t, 1, "prefix=warm")
-	s.consume(t, 1)
+	heartbeat := `{"clientID":"warm","consumerDataSet":[{"consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","consumeType":"CONSUME_PASSIVELY",` +
+		`"groupName":"` + s.group + `","messageModel":"CLUSTERING","subscriptionDataSet":[],"unitMode":false}],"producerDataSet":[]}`
+	resp, err := cluster.Call(s.c.Broker.Addr(), codeHeartbeat, nil, []byte(heartbeat))
+	require.NoError(t, err)
+	require.Zero(t, resp.Code, resp.Remark)
 	require.Eventually(t, func() bool {
 		resp, err := cluster.Call(s.c.Namesrv.Addr(), codeRoute, map[string]string{"topic": "%RETRY%" + s.group}, nil)
 		return err == nil && resp.Code == 0

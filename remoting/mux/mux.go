@@ -355,10 +355,6 @@ func (r *Request) run() {
 			r.Reply(protocol.NewResponse(protocol.SystemError, fmt.Sprintf("BUG: handler of request code %d panicked: %v", r.Cmd.Code, p)))
 		}
 	}()
-	if r.Conn.Closed() {
-		r.Drop()
-		return
-	}
 	if resp := r.route.Handle(r); resp != nil {
 		r.Reply(resp)
 	}

@@ -195,17 +195,24 @@ func TestOldRequestsAreRefused(t *testing.T) {
 	answered(t, c, 0, protocol.Success)
 }
 
-func TestRequestsOfClosedConnectionsAreNotRun(t *testing.T) {
-	m, first, release := blocked(t, mux.Options{MaxHeldBytes: 4 << 10}, mux.LaneOptions{Workers: 1, Capacity: 10})
+// TestRequestsOutliveTheirConnection: a client may send a one-way message and end at once.
+func TestRequestsOutliveTheirConnection(t *testing.T) {
+	m := newMux(t, mux.Options{})
+	ran := make(chan int32, 10)
+	gate := make(chan struct{})
+	m.Add(mux.Route{Code: code, Lane: m.NewLane(mux.LaneOptions{Workers: 1, Capacity: 10}), Handle: func(r *mux.Request) *protocol.Command {
+		<-gate
+		ran <- r.Cmd.Opaque
+		return nil
+	}})
 	c := newConn()
-	require.NoError(t, m.Open(c).Frame(request(1)))
+	s := m.Open(c)
+	require.NoError(t, s.Frame(oneway(1)))
+	require.NoError(t, s.Frame(oneway(2)))
 	c.Close("test")
-	release()
-	answered(t, first, 0, protocol.Success)
-	s := m.Open(first)
-	require.NoError(t, s.Frame(request(2)))
-	answered(t, first, 2, protocol.Success)
-	require.Empty(t, c.sent)
+	close(gate)
+	require.EqualValues(t, 1, <-ran)
+	require.EqualValues(t, 2, <-ran)
 }
 
 func TestOnlyTheFirstReplyCounts(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/skylarkmq/skylark/remoting/frame"
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -49,6 +50,7 @@ type conn struct {
 	active    atomic.Int64 // unix ns of the last traffic
 	partial   int64        // loop only: bytes of an unfinished frame, counted in h.partial
 	iov       [][]byte     // loop only
+	gone      bool         // loop only: a write has failed, the peer takes no more
 
 	mu        sync.Mutex
 	out       []*mux.Buffer
@@ -99,7 +101,7 @@ func (h *handler) OnClose(g gnet.Conn, err error) gnet.Action {
 	delete(h.conns, c)
 	h.mu.Unlock()
 	h.partial.Add(-c.partial)
-	c.partial = 0
+	c.partial, c.gone = 0, true
 	c.mu.Lock()
 	c.closed = true
 	fns, out, reason := c.onClose, c.out, c.reason
@@ -319,26 +321,55 @@ func (c *conn) Run(context.Context) error {
 	return nil
 }
 
+// write sends buffers in order. The connection is not closed when that fails: requests that the peer sent
+// before it went may still wait in the socket, and reading them finds the end by itself.
 func (c *conn) write(out []*mux.Buffer) {
-	switch len(out) {
-	case 0:
-		return
-	case 1:
-		_, _ = c.g.Write(out[0].Bytes()) // a failed write closes the connection
-	default:
+	for len(out) > 0 && !c.gone {
 		c.iov = c.iov[:0]
-		for _, b := range out {
+		for _, b := range out[:min(len(out), maxIovecs)] {
 			c.iov = append(c.iov, b.Bytes())
-			if len(c.iov) == maxIovecs {
-				_, _ = c.g.Writev(c.iov)
-				c.iov = c.iov[:0]
-			}
 		}
-		if len(c.iov) > 0 {
-			_, _ = c.g.Writev(c.iov)
+		out = out[len(c.iov):]
+		rest := c.iov
+		if c.g.OutboundBuffered() == 0 {
+			rest = c.send(rest)
 		}
+		if len(rest) > 0 && !c.gone {
+			_, _ = c.g.Writev(rest) // what the kernel did not take, gnet keeps and sends later
+		}
+		clear(c.iov)
 	}
 	c.active.Store(time.Now().UnixNano())
+}
+
+// send gives the kernel what it takes at once and returns the rest.
+func (c *conn) send(iov [][]byte) [][]byte {
+	for {
+		var n int
+		var err error
+		if len(iov) == 1 {
+			n, err = unix.Write(c.g.Fd(), iov[0])
+		} else {
+			n, err = unix.Writev(c.g.Fd(), iov)
+		}
+		switch err {
+		case nil:
+			for len(iov) > 0 && n >= len(iov[0]) {
+				n -= len(iov[0])
+				iov = iov[1:]
+			}
+			if len(iov) > 0 {
+				iov[0] = iov[0][n:]
+			}
+			return iov
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return iov
+		default:
+			c.gone = true
+			return nil
+		}
+	}
 }
 
 // maxIovecs is the most pieces one writev takes (Linux: UIO_MAXIOV).

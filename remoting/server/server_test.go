@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/panjf2000/gnet/v2"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
@@ -206,6 +208,41 @@ func TestServerCallsItsPeer(t *testing.T) {
 	<-closed
 	_, err := mux.Call(t.Context(), c, protocol.NewRequest(307, nil), 10*time.Second)
 	require.ErrorIs(t, err, mux.ErrClosed)
+}
+
+// TestReplyToAPeerThatIsGoneLosesNoRequest: a client sends one-way messages and ends, with a reply on its way
+// that it will not read. That the reply cannot be written says nothing of what came before.
+func TestReplyToAPeerThatIsGoneLosesNoRequest(t *testing.T) {
+	f := start(t, nil)
+	p := f.dial(t)
+	p.send(4, 1, 0, nil)
+	c := (<-f.conns).(*conn)
+	p.read()
+	blocked, goOn := make(chan struct{}), make(chan struct{})
+	require.NoError(t, c.loop.Execute(t.Context(), gnet.RunnableFunc(func(context.Context) error {
+		close(blocked)
+		<-goOn
+		return nil
+	})))
+	<-blocked
+	const n = 3
+	for i := range int32(n) {
+		p.send(4, 2+i, protocol.FlagOneway, nil)
+	}
+	require.NoError(t, p.Conn.(*net.TCPConn).SetLinger(0)) // a reset, as when a reply meets a closed socket
+	require.NoError(t, p.Close())
+	mux.Send(c, protocol.NewResponse(protocol.Success, "too late"))
+	closed := make(chan struct{})
+	c.OnClose(func() { close(closed) })
+	close(goOn)
+	for range n {
+		select {
+		case <-f.conns:
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "a request was lost")
+		}
+	}
+	<-closed
 }
 
 func TestTakenPortIsAnError(t *testing.T) {

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -24,25 +25,38 @@ import org.apache.rocketmq.broker.offset.ConsumerOffsetManager;
 import org.apache.rocketmq.broker.schedule.DelayOffsetSerializeWrapper;
 import org.apache.rocketmq.broker.subscription.SubscriptionGroupManager;
 import org.apache.rocketmq.common.TopicConfig;
+import org.apache.rocketmq.common.TopicFilterType;
+import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.namesrv.kvconfig.KVConfigSerializeWrapper;
 import org.apache.rocketmq.remoting.protocol.DataVersion;
 import org.apache.rocketmq.remoting.protocol.RemotingSerializable;
 import org.apache.rocketmq.remoting.protocol.admin.ConsumeStats;
+import org.apache.rocketmq.remoting.protocol.admin.OffsetWrapper;
+import org.apache.rocketmq.remoting.protocol.admin.TopicOffset;
 import org.apache.rocketmq.remoting.protocol.admin.TopicStatsTable;
 import org.apache.rocketmq.remoting.protocol.body.*;
 import org.apache.rocketmq.remoting.protocol.header.GetConsumerListByGroupResponseBody;
+import org.apache.rocketmq.remoting.protocol.heartbeat.ConsumerData;
 import org.apache.rocketmq.remoting.protocol.heartbeat.HeartbeatData;
+import org.apache.rocketmq.remoting.protocol.heartbeat.ProducerData;
 import org.apache.rocketmq.remoting.protocol.heartbeat.SubscriptionData;
 import org.apache.rocketmq.remoting.protocol.route.BrokerData;
 import org.apache.rocketmq.remoting.protocol.route.QueueData;
 import org.apache.rocketmq.remoting.protocol.route.TopicRouteData;
+import org.apache.rocketmq.remoting.protocol.subscription.CustomizedRetryPolicy;
+import org.apache.rocketmq.remoting.protocol.subscription.ExponentialRetryPolicy;
 import org.apache.rocketmq.remoting.protocol.subscription.GroupForbidden;
+import org.apache.rocketmq.remoting.protocol.subscription.GroupRetryPolicy;
+import org.apache.rocketmq.remoting.protocol.subscription.SimpleSubscriptionData;
 import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfig;
 
 /**
  * JSON bodies and configuration files, a line for each: class, what it is, and the text. "filled" is an object with a
- * value in every field, "default" what an empty JSON object becomes, "file" the pretty text of a configuration file,
- * its line ends as \\n, and "deflated" the compressed registration in hex.
+ * value in every field, "default" what an empty JSON object becomes, "fastjson1" the filled object as peers up to 5.3
+ * write it where that differs, "file" the pretty text of a configuration file, its line ends as \\n, and "deflated" the
+ * compressed registration in hex. "shared1" and "shared2" hold one part twice, as fastjson 1 and 2 write it; "double" and
+ * "string" have values that are written in more than one way; "text" is TopicConfig.encode and, behind a tab, what
+ * TopicConfig.decode makes of it.
  */
 public final class BodyGolden {
     /** Classes whose JSON is a body. */
@@ -57,6 +71,10 @@ public final class BodyGolden {
         DelayOffsetSerializeWrapper.class, ConsumerOffsetSerializeWrapper.class, CheckClientRequestBody.class,
         CreateTopicListRequestBody.class, SubscriptionGroupList.class, BrokerStatsData.class, ProducerTableInfo.class,
         QuerySubscriptionResponseBody.class, GroupForbidden.class,
+        // Parts of the above: here for what they make of missing fields.
+        MessageQueue.class, GroupRetryPolicy.class, CustomizedRetryPolicy.class, ExponentialRetryPolicy.class,
+        SimpleSubscriptionData.class, Connection.class, ConsumerData.class, ProducerData.class, ProducerInfo.class,
+        BrokerStatsItem.class, OffsetWrapper.class, TopicOffset.class,
     };
 
     /** Classes whose pretty JSON is a configuration file. */
@@ -71,13 +89,21 @@ public final class BodyGolden {
         Path file = Path.of(args[0], "remoting/protocol/body/testdata/bodies.golden".split("/"));
         OUT.append("# RemotingSerializable.toJson, ").append(GoldenFiles.version()).append('\n');
         for (Class<?> c : BODIES) {
-            write(c, "filled", RemotingSerializable.toJson(filled(c), false));
+            String filled = RemotingSerializable.toJson(filled(c), false);
+            String old = com.alibaba.fastjson.JSON.toJSONString(filled(c));
+            write(c, "filled", filled);
+            if (!old.equals(filled)) {
+                write(c, "fastjson1", old);
+            }
             write(c, "default", still(JSON.toJSONString(JSON.parseObject("{}", c))));
         }
         for (Class<?> c : FILES) {
             write(c, "file", RemotingSerializable.toJson(filled(c), true).replace("\n", "\\n"));
         }
         registration();
+        shared();
+        scalars();
+        topicTexts();
         Files.createDirectories(file.getParent());
         Files.writeString(file, OUT, StandardCharsets.UTF_8);
         System.exit(0); // some managers leave threads behind
@@ -177,5 +203,65 @@ public final class BodyGolden {
             t.setTopicSysFlag(0);
         }
         write(RegisterBrokerBody.class, "deflated", GoldenFiles.hexOf(b.encode(true)));
+    }
+
+    /** fastjson 1 writes a path in place of an object it has written before. */
+    private static void shared() {
+        BrokerStatsItem item = new BrokerStatsItem();
+        item.setSum(3);
+        BrokerStatsData d = new BrokerStatsData();
+        d.setStatsDay(item);
+        d.setStatsHour(item);
+        d.setStatsMinute(item);
+        BrokerData broker = new BrokerData("c", "b", new HashMap<>(Map.of(0L, "h:1")));
+        TopicRouteData r = new TopicRouteData();
+        r.setBrokerDatas(List.of(broker, broker));
+        TopicStatsTable t = new TopicStatsTable();
+        TopicOffset o = new TopicOffset();
+        o.setMaxOffset(7);
+        for (int i = 0; i < 2; i++) {
+            t.getOffsetTable().put(new MessageQueue("T", "b[0]", i), o);
+        }
+        for (Object x : List.of(d, r, t)) {
+            write(x.getClass(), "shared1", com.alibaba.fastjson.JSON.toJSONString(x));
+            write(x.getClass(), "shared2", RemotingSerializable.toJson(x, false));
+        }
+    }
+
+    private static void scalars() {
+        double[] doubles = {0, -0.0, 1, -2.5, 0.1, 1.0 / 3, 100, 999_999.9, 1e6, 9_999_999, 1e7, 12_345_678.9, 1e15, 1e16, 1.5e17, 1e20, 1e21,
+            1e-2, 1e-3, 1.5e-4, 1e-5, 1e-6, 1e-7, 6.02e-23, Double.MAX_VALUE, Double.NaN, Double.POSITIVE_INFINITY};
+        for (double v : doubles) {
+            TopicStatsTable t = new TopicStatsTable();
+            t.setTopicPutTps(v);
+            write(t.getClass(), "double", RemotingSerializable.toJson(t, false));
+        }
+        HashMap<String, String> table = new HashMap<>();
+        for (char c = 0; c < 0x21; c++) {
+            table.put("c" + (int) c, "" + c);
+        }
+        for (String s : List.of("", "\"", "\\", "/", "<a href='x'>&amp;</a>", "\u007f\u0080\u009f", "\u00e9", "\u2028\u2029", "\ufeff", "\u4f60\u597d", "\ud83d\ude00")) {
+            table.put("s" + s, s);
+        }
+        KVTable t = new KVTable();
+        t.setTable(table);
+        write(KVTable.class, "string", RemotingSerializable.toJson(t, false));
+        write(KVTable.class, "string", com.alibaba.fastjson.JSON.toJSONString(t));
+    }
+
+    private static void topicTexts() {
+        TopicConfig none = new TopicConfig("%RETRY%g-1", 1, 2, 4);
+        none.setAttributes(null);
+        TopicConfig full = new TopicConfig("a_b", 0, 8, 2, 3);
+        full.setTopicFilterType(TopicFilterType.MULTI_TAG);
+        full.setAttributes(new TreeMap<>(Map.of("message.type", "FIFO", "k\"", "\u00e9\\")));
+        for (TopicConfig t : List.of(new TopicConfig("T"), none, full)) {
+            TopicConfig back = new TopicConfig();
+            String text = t.encode();
+            if (!back.decode(text)) {
+                throw new IllegalStateException(text);
+            }
+            write(TopicConfig.class, "text", text + '\t' + RemotingSerializable.toJson(back, false));
+        }
     }
 }
