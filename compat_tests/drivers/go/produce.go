@@ -51,7 +51,7 @@ func readLoad(a *args) load {
 func produce(ctx context.Context, a *args, out *events) error {
 	l := readLoad(a)
 	namesrv, group := a.str("namesrv", ""), a.str("group", "go_producer")
-	retries := a.num("retries", 2)
+	retries, hold := a.num("retries", 2), a.num("hold", 0) != 0
 	if err := a.check("namesrv", "topic"); err != nil {
 		return err
 	}
@@ -73,6 +73,9 @@ func produce(ctx context.Context, a *args, out *events) error {
 		return err
 	}
 	out.emit(event{"event": "done", "acked": s.acked.Load()})
+	if hold {
+		<-ctx.Done() // stdin ends
+	}
 	return nil
 }
 
