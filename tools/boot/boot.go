@@ -49,7 +49,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	case "mqbroker":
 		args = append([]string{args[0], "broker"}, args[1:]...)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	ctx, stop := untilSignal()
 	defer stop()
 	err := app(stdout, stderr).RunContext(ctx, args)
 	if err == nil {
@@ -63,6 +63,31 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 	}
 	return e.status
+}
+
+// stopSignal is the signal that asked for the stop.
+type stopSignal struct{ syscall.Signal }
+
+func (s stopSignal) Error() string { return s.String() }
+
+// untilSignal returns a context that ends, its cause a stopSignal, when the process is asked to stop.
+func untilSignal() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	sigs, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(sigs, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		select {
+		case sig := <-sigs:
+			cancel(stopSignal{sig.(syscall.Signal)})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(sigs)
+		cancel(nil)
+		<-done
+	}
 }
 
 func app(stdout, stderr io.Writer) *cli.App {

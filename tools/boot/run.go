@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -89,13 +90,21 @@ func runNamesrv(c *cli.Context) error {
 	if err = errors.Join(err, s.Close()); err != nil {
 		return &exitError{statusFailed, err}
 	}
-	return stopped()
+	return stopped(c.Context)
+}
+
+// inFile adds the configuration file to the error of a start.
+func inFile(c *cli.Context, err error) error {
+	if path := c.String("configFile"); path != "" {
+		return fmt.Errorf("cannot start with %s: %w", path, err)
+	}
+	return err
 }
 
 func startNamesrv(c *cli.Context, o namesrv.Options) (*namesrv.Server, error) {
 	s, err := namesrv.Open(o)
 	if err != nil {
-		return nil, &exitError{statusFailed, err}
+		return nil, &exitError{statusFailed, inFile(c, err)}
 	}
 	fmt.Fprintf(c.App.Writer, "The Name Server boot success. serializeType=JSON, address %s\n", s.Addr())
 	return s, nil
@@ -114,7 +123,7 @@ func brokerOptions(c *cli.Context, log zerolog.Logger) (broker.Options, error) {
 }
 
 // important are the keys -m prints. Java: @ImportantField of BrokerConfig and MessageStoreConfig.
-const important = " namesrvAddr brokerIP1 brokerName brokerClusterName brokerId autoCreateTopicEnable autoCreateSubscriptionGroup " +
+const important = " namesrvAddr listenPort brokerRole accessMessageInMemoryMaxRatio fetchNameSrvAddrByDnsLookup msgTraceTopicName traceTopicEnable brokerIP1 brokerName brokerClusterName brokerId autoCreateTopicEnable autoCreateSubscriptionGroup " +
 	"storePathRootDir storePathCommitLog flushIntervalCommitLog flushDiskType maxTransferBytesOnMessageInMemory maxTransferCountOnMessageInMemory " +
 	"maxTransferBytesOnMessageInDisk maxTransferCountOnMessageInDisk rejectTransactionMessage "
 
@@ -149,7 +158,7 @@ func runBroker(c *cli.Context) error {
 	if err = errors.Join(err, b.Close()); err != nil {
 		return &exitError{statusFailed, err}
 	}
-	return stopped()
+	return stopped(c.Context)
 }
 
 func startBroker(c *cli.Context, o broker.Options) (*broker.Broker, error) {
@@ -157,9 +166,9 @@ func startBroker(c *cli.Context, o broker.Options) (*broker.Broker, error) {
 	if err != nil {
 		var se *broker.StartError
 		if errors.As(err, &se) {
-			return nil, &exitError{se.Status, err}
+			return nil, &exitError{se.Status, inFile(c, err)}
 		}
-		return nil, &exitError{statusFailed, err}
+		return nil, &exitError{statusFailed, inFile(c, err)}
 	}
 	line := fmt.Sprintf("The broker[%s, %s] boot success. serializeType=JSON", o.BrokerName, o.Addr())
 	if o.NamesrvAddr != "" {
@@ -173,8 +182,14 @@ func startBroker(c *cli.Context, o broker.Options) (*broker.Broker, error) {
 // written for Java expect it.
 const statusTerminated = 143
 
-// stopped is the end of a server that was asked to stop.
-func stopped() error { return &exitError{status: statusTerminated} }
+// stopped is the end of a server that was asked to stop: 128 + the signal, as a JVM's.
+func stopped(ctx context.Context) error {
+	var s stopSignal
+	if errors.As(context.Cause(ctx), &s) {
+		return &exitError{status: 128 + int(s.Signal)}
+	}
+	return &exitError{status: statusTerminated}
+}
 
 func runStandalone(c *cli.Context) error {
 	log := newLogger(c)
