@@ -1,10 +1,15 @@
 package body
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zlib"
 	"github.com/stretchr/testify/require"
 
 	"github.com/skylarkmq/skylark/remoting/message"
@@ -22,7 +27,7 @@ func TestDialectIsReadAndWritten(t *testing.T) {
 	s := TopicStatsTable{OffsetTable: QueueMap[TopicOffset]{mq: {MaxOffset: 5}}, TopicPutTps: 1}
 	b, err = Marshal(s)
 	require.NoError(t, err)
-	require.Equal(t, `{"offsetTable":{{"brokerName":"b","queueId":3,"topic":"T{\""}:{"lastUpdateTimestamp":0,"maxOffset":5,"minOffset":0}},"topicPutTps":1}`, string(b))
+	require.Equal(t, `{"offsetTable":{{"brokerName":"b","queueId":3,"topic":"T{\""}:{"lastUpdateTimestamp":0,"maxOffset":5,"minOffset":0}},"topicPutTps":1.0}`, string(b))
 	var back TopicStatsTable
 	require.NoError(t, Unmarshal(b, &back))
 	require.Equal(t, s, back)
@@ -83,34 +88,73 @@ func TestCompressedRegistrationRoundTrip(t *testing.T) {
 // fields that are skipped.
 func TestMalformedTextIsAnError(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, maxDepth+1) + "1" + strings.Repeat("}", maxDepth+1)
-	for _, text := range []string{``, ` `, `{`, `}`, `[`, `{"x":{"a":tru}}`, `{"x":[1,2}`, `{"x":"`, `{"x":"\`, `{"x":"\u12"}`, `{"x":1,}`, `{"x":1}x`, `{"x"}`, `{"x":}`,
+	deepList := strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1)
+	for _, text := range []string{``, ` `, `{"x":{"a":tru}, "counter":1}`, `{"a":1,}`, `{"a":1}garbage`, `{"x":"\u12`, `{"x":{"a":"b`, `{"x":` + deepList + `}`, `{`, `}`, `[`, `{"x":{"a":tru}}`, `{"x":[1,2}`, `{"x":"`, `{"x":"\`, `{"x":"\u12"}`, `{"x":1,}`, `{"x":1}x`, `{"x"}`, `{"x":}`,
 		`{"x":{"a":1,}}`, `{"x":[1,]}`, `{"x":nul}`, `{"x":0x1}`, `{"x":1e}`, `{x:1}`, `{"x":{{"a":1}}}`, `{"x":{"a":1}{"b":1}}`, "{\"x\":\"\x01\"", deep} {
-		for _, v := range []any{&TopicStatsTable{}, &TopicRouteData{}, &HeartbeatData{}, &RegisterBrokerBody{}, &ConsumerOffsetTable{}, &SubscriptionGroupConfig{}, &KVTable{}} {
-			require.Error(t, Unmarshal([]byte(text), v), "%T %s", v, text)
+		for class, v := range javaClasses {
+			require.Error(t, Unmarshal([]byte(text), v()), "%s %s", class, text)
 		}
 	}
 }
 
+// FuzzUnmarshal: whatever is read can be written, and what was written is read again as the same.
 func FuzzUnmarshal(f *testing.F) {
 	f.Add([]byte(`{"offsetTable":{{"brokerName":"b","queueId":3,"topic":"T"}:{"maxOffset":1}}}`))
 	f.Add([]byte(`{"brokerDatas":[{"brokerAddrs":{0:"x"}}]}`))
 	f.Add([]byte(`{"offsetTable":{"{\"queueId\":}":{"maxOffset":1}}}`))
+	golden, err := os.ReadFile("testdata/bodies.golden")
+	require.NoError(f, err)
+	for line := range bytes.Lines(golden) {
+		if i := bytes.LastIndexByte(line, '\t'); bytes.Contains(line, []byte("\tfilled\t")) {
+			f.Add(line[i+1:])
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, v := range []any{&TopicStatsTable{}, &TopicRouteData{}, &HeartbeatData{}, &RegisterBrokerBody{}, &ConsumerOffsetTable{}} {
-			if Unmarshal(b, v) == nil {
-				if _, err := Marshal(v); err != nil {
-					t.Fatal(err)
-				}
+		for class, v := range javaClasses {
+			v, again := v(), v()
+			if Unmarshal(b, v) != nil {
+				continue
 			}
+			once, err := Marshal(v)
+			require.NoError(t, err, class)
+			require.NoError(t, Unmarshal(once, again), "%s %s", class, once)
+			twice, err := Marshal(again)
+			require.NoError(t, err, class)
+			require.Equal(t, string(once), string(twice), class)
+			_, err = MarshalPretty(v)
+			require.NoError(t, err, class)
 		}
 	})
 }
 
+// FuzzDecodeCompressed takes its input as it is, and as what was compressed: the checksum would stop most of it else.
 func FuzzDecodeCompressed(f *testing.F) {
-	b, _ := (&RegisterBrokerBody{}).EncodeCompressed()
-	f.Add(b)
+	golden, err := os.ReadFile("testdata/bodies.golden")
+	require.NoError(f, err)
+	_, text, found := bytes.Cut(golden, []byte("\tdeflated\t"))
+	require.True(f, found)
+	text, _, _ = bytes.Cut(text, []byte("\n"))
+	deflated, err := hex.DecodeString(string(text))
+	require.NoError(f, err)
+	f.Add(deflated)
+	z, err := zlib.NewReader(bytes.NewReader(deflated))
+	require.NoError(f, err)
+	inflated, err := io.ReadAll(z)
+	require.NoError(f, err)
+	f.Add(inflated)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var r RegisterBrokerBody
-		_ = r.DecodeCompressed(b, true)
+		var asIs, r, again RegisterBrokerBody
+		_ = asIs.DecodeCompressed(b, true)
+		var out bytes.Buffer
+		w := zlib.NewWriter(&out)
+		_, err := w.Write(b)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		if r.DecodeCompressed(out.Bytes(), true) != nil {
+			return
+		}
+		once, err := r.EncodeCompressed()
+		require.NoError(t, err)
+		require.NoError(t, again.DecodeCompressed(once, true))
 	})
 }

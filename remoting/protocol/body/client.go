@@ -1,6 +1,12 @@
 package body
 
-import "github.com/skylarkmq/skylark/remoting/message"
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+)
 
 // SubAll subscribes to everything. Java: SubscriptionData.SUB_ALL.
 const SubAll = "*"
@@ -22,18 +28,20 @@ func (t *ConsumeType) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// MessageModel says whether a group shares its messages or each consumer gets all. Java: MessageModel.
+// MessageModel says whether a group shares its messages, each consumer gets all, or each gets those of its own
+// lite topics. Java: MessageModel.
 type MessageModel string
 
 // The message models.
 const (
-	Broadcasting MessageModel = "BROADCASTING"
-	Clustering   MessageModel = "CLUSTERING"
+	Broadcasting  MessageModel = "BROADCASTING"
+	Clustering    MessageModel = "CLUSTERING"
+	LiteSelective MessageModel = "LITE_SELECTIVE"
 )
 
 // UnmarshalJSON accepts name and ordinal.
 func (m *MessageModel) UnmarshalJSON(b []byte) error {
-	s, err := enum(b, []string{string(Broadcasting), string(Clustering)})
+	s, err := enum(b, []string{string(Broadcasting), string(Clustering), string(LiteSelective)})
 	*m = MessageModel(s)
 	return err
 }
@@ -67,10 +75,11 @@ type SubscriptionData struct {
 	Topic           string   `json:"topic"`
 }
 
-// UnmarshalJSON takes a missing expression type for a tag expression, as Java's default does.
+// UnmarshalJSON takes a missing expression type for a tag expression and a missing version for the present time
+// in ms, as Java's defaults do: a later subscription without a version replaces an earlier one.
 func (d *SubscriptionData) UnmarshalJSON(b []byte) error {
 	type plain SubscriptionData
-	p := plain{ExpressionType: "TAG"}
+	p := plain{ExpressionType: "TAG", SubVersion: Int(time.Now().UnixMilli())}
 	if err := api.Unmarshal(b, &p); err != nil {
 		return err
 	}
@@ -89,6 +98,9 @@ func (c *CodeSet) UnmarshalJSON(b []byte) error {
 	}
 	*c = make(CodeSet, len(codes))
 	for i, n := range codes {
+		if n != Int(int32(n)) {
+			return fmt.Errorf("code %d is not within %d and %d", n, math.MinInt32, math.MaxInt32)
+		}
 		(*c)[i] = int32(n)
 	}
 	return nil

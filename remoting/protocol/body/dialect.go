@@ -3,6 +3,8 @@ package body
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -159,6 +161,9 @@ func (m *QueueMap[V]) UnmarshalJSON(b []byte) error {
 		if err := parse([]byte(k), &q); err != nil {
 			return err
 		}
+		if q.QueueID != Int(int32(q.QueueID)) {
+			return fmt.Errorf("queue id %d is out of range", q.QueueID)
+		}
 		(*m)[message.MessageQueue{Topic: q.Topic, BrokerName: q.BrokerName, QueueID: int32(q.QueueID)}] = v
 	}
 	return nil
@@ -199,4 +204,34 @@ func enum(b []byte, names []string) (string, error) {
 		return "", errors.New("unknown enum ordinal")
 	}
 	return names[n], nil
+}
+
+// double is a number as Java writes it: always with a fraction, with an exponent from 1.0E7 on and below 0.001,
+// and null where it is none. Java: Double.toString.
+type double float64
+
+// MarshalJSON returns 0.0, 1.5, 1.0E7 or null.
+func (d double) MarshalJSON() ([]byte, error) {
+	f := float64(d)
+	abs := math.Abs(f)
+	switch {
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return []byte("null"), nil
+	case abs != 0 && (abs < 1e-3 || abs >= 1e7):
+		digits, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+		n, err := strconv.Atoi(exponent)
+		if err != nil {
+			return nil, err
+		}
+		return strconv.AppendInt(append(fraction(digits), 'E'), int64(n), 10), nil
+	}
+	return fraction(strconv.FormatFloat(f, 'f', -1, 64)), nil
+}
+
+// fraction returns a decimal with at least one digit behind its point.
+func fraction(decimal string) []byte {
+	if !strings.Contains(decimal, ".") {
+		decimal += ".0"
+	}
+	return []byte(decimal)
 }

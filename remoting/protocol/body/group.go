@@ -7,9 +7,36 @@ type GroupRetryPolicy struct {
 	Type                   string                  `json:"type"`
 }
 
+// UnmarshalJSON takes a missing type for CUSTOMIZED, as Java's default does.
+func (g *GroupRetryPolicy) UnmarshalJSON(b []byte) error {
+	type plain GroupRetryPolicy
+	p := plain{Type: "CUSTOMIZED"}
+	if err := api.Unmarshal(b, &p); err != nil {
+		return err
+	}
+	*g = GroupRetryPolicy(p)
+	return nil
+}
+
 // CustomizedRetryPolicy lists the waits in ms. Java: CustomizedRetryPolicy.
 type CustomizedRetryPolicy struct {
 	Next []int64 `json:"next"`
+}
+
+// UnmarshalJSON sets Java's default for a missing list: from 1s to 2h.
+func (c *CustomizedRetryPolicy) UnmarshalJSON(b []byte) error {
+	type plain CustomizedRetryPolicy
+	var p plain
+	if err := api.Unmarshal(b, &p); err != nil {
+		return err
+	}
+	if p.Next == nil {
+		for _, seconds := range []int64{1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200} {
+			p.Next = append(p.Next, seconds*1000)
+		}
+	}
+	*c = CustomizedRetryPolicy(p)
+	return nil
 }
 
 // ExponentialRetryPolicy grows the wait from Initial to Max, in ms. Java: ExponentialRetryPolicy.
@@ -17,6 +44,17 @@ type ExponentialRetryPolicy struct {
 	Initial    int64 `json:"initial"`
 	Max        int64 `json:"max"`
 	Multiplier int64 `json:"multiplier"`
+}
+
+// UnmarshalJSON sets Java's default for every field that is missing: 5s, doubled up to 2h.
+func (e *ExponentialRetryPolicy) UnmarshalJSON(b []byte) error {
+	type plain ExponentialRetryPolicy
+	p := plain{Initial: 5000, Max: 7200000, Multiplier: 2}
+	if err := api.Unmarshal(b, &p); err != nil {
+		return err
+	}
+	*e = ExponentialRetryPolicy(p)
+	return nil
 }
 
 // SubscriptionGroupConfig is a consumer group's configuration. Java: SubscriptionGroupConfig.

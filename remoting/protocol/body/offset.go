@@ -28,3 +28,11 @@ type ConsumeStats struct {
 	ConsumeTps  float64                 `json:"consumeTps"`
 	OffsetTable QueueMap[OffsetWrapper] `json:"offsetTable"`
 }
+
+// MarshalJSON writes the rate as Java does.
+func (s ConsumeStats) MarshalJSON() ([]byte, error) {
+	return api.Marshal(struct {
+		ConsumeTps  double                  `json:"consumeTps"`
+		OffsetTable QueueMap[OffsetWrapper] `json:"offsetTable"`
+	}{double(s.ConsumeTps), s.OffsetTable})
+}

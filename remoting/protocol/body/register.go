@@ -63,7 +63,8 @@ func (r *RegisterBrokerBody) EncodeCompressed() ([]byte, error) {
 
 var errRegister = errors.New("cannot decode RegisterBrokerBody: it is cut short")
 
-// DecodeCompressed is the reverse of EncodeCompressed; version is the sender's MQVersion.
+// DecodeCompressed is the reverse of EncodeCompressed. withMapping says that mappings of static topics follow the
+// filter servers, as senders from 5.0.0 on write them.
 func (r *RegisterBrokerBody) DecodeCompressed(b []byte, withMapping bool) error {
 	z, err := zlib.NewReader(bytes.NewReader(b))
 	if err != nil {

@@ -62,6 +62,15 @@ type BrokerStatsItem struct {
 	Tps   float64 `json:"tps"`
 }
 
+// MarshalJSON writes the rates as Java does.
+func (i BrokerStatsItem) MarshalJSON() ([]byte, error) {
+	return api.Marshal(struct {
+		Avgpt double `json:"avgpt"`
+		Sum   int64  `json:"sum"`
+		Tps   double `json:"tps"`
+	}{double(i.Avgpt), i.Sum, double(i.Tps)})
+}
+
 // BrokerStatsData is the reply to VIEW_BROKER_STATS_DATA. Java: BrokerStatsData.
 type BrokerStatsData struct {
 	StatsDay    BrokerStatsItem `json:"statsDay"`

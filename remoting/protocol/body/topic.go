@@ -68,8 +68,13 @@ type TopicConfigAndMappingSerializeWrapper struct {
 // Raw is JSON that is passed on without being looked at.
 type Raw []byte
 
-// MarshalJSON returns the JSON.
-func (r Raw) MarshalJSON() ([]byte, error) { return r, nil }
+// MarshalJSON returns the JSON, null when there is none.
+func (r Raw) MarshalJSON() ([]byte, error) {
+	if len(r) == 0 {
+		return []byte("null"), nil
+	}
+	return r, nil
+}
 
 // UnmarshalJSON keeps a copy.
 func (r *Raw) UnmarshalJSON(b []byte) error {
@@ -99,4 +104,12 @@ type TopicOffset struct {
 type TopicStatsTable struct {
 	OffsetTable QueueMap[TopicOffset] `json:"offsetTable"`
 	TopicPutTps float64               `json:"topicPutTps"`
+}
+
+// MarshalJSON writes the rate as Java does.
+func (t TopicStatsTable) MarshalJSON() ([]byte, error) {
+	return api.Marshal(struct {
+		OffsetTable QueueMap[TopicOffset] `json:"offsetTable"`
+		TopicPutTps double                `json:"topicPutTps"`
+	}{t.OffsetTable, double(t.TopicPutTps)})
 }
