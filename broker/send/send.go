@@ -143,6 +143,7 @@ const fullBatch = 512 << 10
 
 // Flush implements mux.Inline.
 func (in *inline) Flush() {
+	in.h = header.SendMessageRequestV2{} // it points into the loop's read buffer
 	if in.b == nil {
 		return
 	}

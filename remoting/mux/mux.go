@@ -195,20 +195,32 @@ func (s *Session) Frame(b []byte) error {
 		s.refuse(protocol.NewResponse(protocol.RequestCodeNotSupported, fmt.Sprintf(" request type %d not supported", c.Code)))
 		return nil
 	}
-	if r.Inline != nil && s.inline(r.Inline).Offer(c) {
-		return nil
+	if r.Inline != nil {
+		if in := s.inline(r.Inline); in.Offer(c) {
+			s.took(in)
+			return nil
+		}
 	}
 	s.queue(r, len(b))
 	return nil
 }
 
-// Flush is called when no whole frame is left in what was read.
+// keepFields is how many ext fields a session has room for between reads.
+const keepFields = 64
+
+// Flush is called when no whole frame is left in what was read. It lets go of the last frame.
 func (s *Session) Flush() {
 	for i, in := range s.dirty {
 		in.Flush()
 		s.dirty[i] = nil
 	}
 	s.dirty = s.dirty[:0]
+	ext := s.cmd.Ext[:cap(s.cmd.Ext)]
+	clear(ext)
+	if len(ext) > keepFields {
+		ext = nil
+	}
+	s.cmd = protocol.Command{Ext: ext[:0]}
 }
 
 func (s *Session) inline(f *InlineFactory) Inline {
@@ -220,17 +232,21 @@ func (s *Session) inline(f *InlineFactory) Inline {
 		in = f.Open(s.conn)
 		s.inlines[f] = in
 	}
-	for _, d := range s.dirty {
-		if d == in {
-			return in
-		}
-	}
-	s.dirty = append(s.dirty, in)
 	return in
 }
 
+func (s *Session) took(in Inline) {
+	for _, d := range s.dirty {
+		if d == in {
+			return
+		}
+	}
+	s.dirty = append(s.dirty, in)
+}
+
 func (s *Session) queue(r *Route, size int) {
-	req := &Request{Conn: s.conn, At: time.Now(), m: s.m, route: r, size: int64(size + requestOverhead), held: s.held}
+	req := &Request{Conn: s.conn, At: time.Now(), m: s.m, route: r, held: s.held,
+		size: int64(size + requestOverhead + len(s.cmd.Ext)*int(unsafe.Sizeof(protocol.Field{})))}
 	all, own := s.m.held.Add(req.size), s.held.Add(req.size)
 	if all > s.m.o.MaxHeldBytes || own > s.m.o.MaxHeldBytes/4 {
 		req.finish()

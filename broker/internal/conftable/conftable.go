@@ -216,7 +216,9 @@ func (t *Table[V]) Replace(version body.DataVersion, all map[string]*V) {
 		return true
 	})
 	for name, v := range all {
-		t.configs.Store(name, v)
+		if v != nil { // a null in the master's JSON
+			t.configs.Store(name, v)
+		}
 	}
 	t.changed()
 	t.version = version
