@@ -74,13 +74,16 @@ func (s *Store) Submit(g *Group) error {
 	if s.failed.Load() {
 		return ErrReadOnly
 	}
+	if !s.Fits(len(g.Buf)) && !s.unitsFit(g) {
+		return ErrTooLarge
+	}
 	in := &s.in
 	in.mu.Lock()
 	if in.closed {
 		in.mu.Unlock()
 		return ErrClosed
 	}
-	if in.bytes > 0 && in.bytes+int64(len(g.Buf)) > s.o.MaxQueuedBytes {
+	if held := in.bytes + s.fl.bytes.Load(); held > 0 && held+int64(len(g.Buf)) > s.o.MaxQueuedBytes {
 		in.mu.Unlock()
 		return ErrBusy
 	}
@@ -236,6 +239,21 @@ func (s *Store) Fits(n int) bool {
 	return int64(n)+message.BlankSize <= s.o.MappedFileSizeCommitLog
 }
 
+// unitsFit reports whether each unit of g can be stored.
+func (s *Store) unitsFit(g *Group) bool {
+	size, left := 0, int32(0)
+	for _, r := range g.Recs {
+		if left == 0 {
+			size, left = 0, max(r.Unit, 1)
+		}
+		size += int(r.Size)
+		if left--; !s.Fits(size) {
+			return false
+		}
+	}
+	return true
+}
+
 // clock returns the store timestamp for now, which never goes back within a store.
 func (s *Store) clock() int64 {
 	return max(s.o.Now().UnixMilli(), s.lastStore.Load())
@@ -273,8 +291,8 @@ func (s *Store) dispatch(r *Rec) {
 }
 
 // flushUnits is how many bytes of units a queue gathers before it is written without waiting for the
-// flush interval.
-const flushUnits = 64 << 10
+// flush interval; a whole number of units.
+const flushUnits = (64 << 10) / consumequeue.UnitSize * consumequeue.UnitSize
 
 func (s *Store) addUnit(q *consumequeue.Queue, u consumequeue.Unit) {
 	dirty, size := q.Append(u)
@@ -294,7 +312,8 @@ func (s *Store) addUnit(q *consumequeue.Queue, u consumequeue.Unit) {
 	}
 }
 
-// maxDirtyUnits bounds the units in memory; past it the append goroutine waits for the disk.
+// maxDirtyUnits bounds the units in memory; past it the append goroutine waits for the disk, unless the
+// store is closing: a disk that stays full must not hold a stop.
 const maxDirtyUnits = 32 << 20
 
 func (s *Store) throttle() {
@@ -302,7 +321,7 @@ func (s *Store) throttle() {
 		return
 	}
 	s.dirtyMu.Lock()
-	for s.dirtyUnits.Load() >= maxDirtyUnits && !s.failed.Load() {
+	for s.dirtyUnits.Load() >= maxDirtyUnits && !s.failed.Load() && !s.closing {
 		s.dirtyCond.Wait()
 	}
 	s.dirtyMu.Unlock()

@@ -40,6 +40,16 @@ func readCheckpoint(fs fsys.FS, root string) (checkpoint, error) {
 	return checkpoint{long(0), long(1), long(2), long(3), long(4), long(5)}, nil
 }
 
+// plausible reports whether the times can be a checkpoint's: nothing else vouches for the bytes.
+func (c checkpoint) plausible(latest int64) bool {
+	for _, t := range []int64{c.physicMsgTimestamp, c.logicsMsgTimestamp, c.indexMsgTimestamp} {
+		if t < 0 || t > latest {
+			return false
+		}
+	}
+	return true
+}
+
 // write replaces the six longs and makes them durable. They lie in one sector, which disks write whole.
 func (c checkpoint) write(f fsys.File) error {
 	var b []byte

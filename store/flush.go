@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/skylarkmq/skylark/store/fsys"
@@ -11,13 +12,15 @@ import (
 // flusher is the state of the flush goroutine.
 type flusher struct {
 	mu     sync.Mutex
-	groups []*Group // SYNC_FLUSH: written, not durable yet
+	groups []*Group     // SYNC_FLUSH: written, not durable yet
+	bytes  atomic.Int64 // of the groups that are written and not acknowledged yet
 	wake   chan struct{}
 	stop   chan struct{}
 	done   chan struct{}
 }
 
 func (s *Store) flushLater(groups []*Group) {
+	s.fl.bytes.Add(sizeOf(groups))
 	s.fl.mu.Lock()
 	s.fl.groups = append(s.fl.groups, groups...)
 	s.fl.mu.Unlock()
@@ -25,6 +28,13 @@ func (s *Store) flushLater(groups []*Group) {
 	case s.fl.wake <- struct{}{}:
 	default:
 	}
+}
+
+func sizeOf(groups []*Group) (n int64) {
+	for _, g := range groups {
+		n += int64(len(g.Buf))
+	}
+	return n
 }
 
 func (s *Store) flushLoop() {
@@ -44,6 +54,7 @@ func (s *Store) flushLoop() {
 		groups, s.fl.groups = s.fl.groups, groups[:0]
 		s.fl.mu.Unlock()
 		err := s.syncLog()
+		s.fl.bytes.Add(-sizeOf(groups)) // the groups belong to others as soon as they are finished
 		if err != nil {
 			s.finish(groups, ErrReadOnly)
 		} else {
@@ -144,7 +155,7 @@ func (s *Store) writeUnits() error {
 // the checkpoint. Without news it does nothing.
 func (s *Store) checkpoint() error {
 	stamp, logic := s.dispStamp.Load(), s.dispatched.Load()
-	if logic == s.cp.logicsPhysicalOffset && len(s.touched) == 0 && s.dirtyUnits.Load() == 0 {
+	if logic == s.cp.logicsPhysicalOffset && s.flushed.Load() == s.log.End() && len(s.touched) == 0 && s.dirtyUnits.Load() == 0 {
 		return nil
 	}
 	if err := s.syncLog(); err != nil {

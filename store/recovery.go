@@ -23,6 +23,10 @@ func (s *Store) recover() error {
 	if s.cp, err = readCheckpoint(s.o.FS, root); err != nil {
 		return err
 	}
+	if latest := s.o.Now().Add(24 * time.Hour).UnixMilli(); !s.cp.plausible(latest) {
+		s.o.Logger.Warn().Int64("physicMsgTimestamp", s.cp.physicMsgTimestamp).Int64("logicsMsgTimestamp", s.cp.logicsMsgTimestamp).Msg("the checkpoint holds times that cannot be, going on without it")
+		s.cp = checkpoint{}
+	}
 	s.wm = readWatermark(s.o.FS, root)
 	if err := s.refuseForeign(root); err != nil {
 		return err
@@ -37,7 +41,7 @@ func (s *Store) recover() error {
 	if err := s.loadQueues(); err != nil {
 		return err
 	}
-	n, err := s.redispatch(start, nil)
+	n, err := s.redispatch(s.queuesEnd(start), nil)
 	if err != nil {
 		return err
 	}
@@ -120,8 +124,17 @@ func (s *Store) checkCut(sc *commitlog.Scanner) error {
 
 func fileStart(l *commitlog.Log, offset int64) int64 { return offset - offset%l.FileSize() }
 
+// queuesEnd returns where the log's last unit points behind, at most start: an operator may have removed
+// queues to have them built anew. Java: DefaultMessageStore.recoverTopicQueueTable and dispatchFromPhyOffset.
+func (s *Store) queuesEnd(start int64) int64 {
+	last := s.log.Min()
+	s.eachQueue(func(q *consumequeue.Queue) { last = max(last, q.MaxPhysical()) })
+	return min(start, last)
+}
+
 // scanStart chooses the offset up to which the units are known to be durable. After a crash the whole
-// file around it is looked at.
+// file around it is looked at, and when the checkpoint is not the one this store left at its last stop:
+// Java does not take its own back when it cuts a log.
 func (s *Store) scanStart(clean bool) int64 {
 	starts := s.log.FileStarts()
 	if len(starts) == 0 {
@@ -129,7 +142,7 @@ func (s *Store) scanStart(clean bool) int64 {
 	}
 	first, end := starts[0], starts[len(starts)-1]+s.log.FileSize()
 	if p := s.cp.logicsPhysicalOffset; p > 0 && p >= first && p <= end {
-		if clean {
+		if clean && p == s.wm.offset {
 			return p
 		}
 		return max(first, fileStart(s.log, min(p, end-1)))
@@ -240,8 +253,15 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
 		u, ok, err := q.At(r.QueueOffset)
-		if err != nil || !ok || u.PhysicalOffset >= r.PhysicalOffset {
+		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) {
 			return false, false, err // there, or of a topic deleted before this one
+		}
+		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it
+			if err := s.writeUnits(); err != nil {
+				return false, false, err
+			}
+			q.Cut(r.QueueOffset, r.PhysicalOffset)
+			break
 		}
 		// The topic was deleted and made again: what the queue holds is of its former life.
 		if err := q.Reset(); err != nil {
@@ -262,12 +282,16 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 		}
 		return false, false, fmt.Errorf("cannot rebuild queue %s-%d: the commit log has no message for offsets %d to %d", q.Topic, q.ID, next, r.QueueOffset-1)
 	}
-	s.addUnit(q, consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: s.tagsCode(r)})
+	s.addUnit(q, s.unit(r))
 	q.Next = q.Max()
 	if s.dirtyUnits.Load() > maxDirtyUnits {
 		return true, false, s.writeUnits()
 	}
 	return true, false, nil
+}
+
+func (s *Store) unit(r *message.Record) consumequeue.Unit {
+	return consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: s.tagsCode(r)}
 }
 
 func (s *Store) eachQueue(fn func(q *consumequeue.Queue)) {

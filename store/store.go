@@ -50,6 +50,7 @@ type Store struct {
 	dirtyCond   sync.Cond
 	dirtyQueues []*consumequeue.Queue
 	dirtyUnits  atomic.Int64 // bytes of units in memory
+	closing     bool         // guarded by dirtyMu
 	filesMu     sync.Mutex   // one queue's files are written or deleted at a time
 	tidyNow     chan struct{}
 	tidyStop    chan struct{}
@@ -152,7 +153,9 @@ func (s *Store) markRunning() error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	if err = f.Truncate(0); err == nil { // what is there may be a longer number
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	}
 	if err = errors.Join(err, f.Datasync(), f.Close()); err != nil {
 		return fmt.Errorf("cannot write the abort file: %w", err)
 	}
@@ -171,6 +174,10 @@ func (s *Store) close() error {
 	s.in.closed = true
 	s.in.mu.Unlock()
 	s.in.wake.Signal()
+	s.dirtyMu.Lock()
+	s.closing = true
+	s.dirtyCond.Broadcast()
+	s.dirtyMu.Unlock()
 	<-s.appendDone
 	close(s.fl.stop)
 	<-s.fl.done

@@ -197,7 +197,11 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, m *
 		rest = left
 		m.Flag, m.Body = item.Flag, item.Body
 		at := len(b.Buf)
-		if b.Buf, err = message.AppendRecord(b.Buf, m, item.Properties); err != nil {
+		properties := item.Properties
+		if strings.HasSuffix(properties, "\x00") {
+			properties += "\x02" // or recovery would take the record for one that a crash tore
+		}
+		if b.Buf, err = message.AppendRecord(b.Buf, m, properties); err != nil {
 			return s.illegal()
 		}
 		b.Recs = append(b.Recs, store.Rec{Queue: q, Size: int32(len(b.Buf) - at), TagsCode: message.TagsCode(message.GetProperty(item.Properties, message.PropertyTags))})

@@ -165,11 +165,10 @@ func allocate(fs fsys.FS, path string, size int64) error {
 }
 
 func (l *Log) roll(base int64) (*segment.File, error) {
-	<-l.prepare()
-	l.mu.Lock()
-	path, err := l.prepared, l.prepErr
-	l.prepDone, l.prepared, l.prepErr = nil, "", nil
-	l.mu.Unlock()
+	path, err := l.takePrepared()
+	if err != nil { // it was met up to half a file ago: the disk may have space again
+		path, err = l.takePrepared()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the next commit log file: %w", err)
 	}
@@ -178,6 +177,16 @@ func (l *Log) roll(base int64) (*segment.File, error) {
 		l.newNames.Store(true)
 	}
 	return f, err
+}
+
+// takePrepared waits for the file under preparation, which is made now when there is none, and takes it.
+func (l *Log) takePrepared() (string, error) {
+	<-l.prepare()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	path, err := l.prepared, l.prepErr
+	l.prepDone, l.prepared, l.prepErr = nil, "", nil
+	return path, err
 }
 
 // Sync makes [from, to) durable. An error is final: what is durable is unknown from then on.
@@ -206,7 +215,7 @@ var ErrNoRecord = errors.New("no message record at that offset")
 // read too. The bytes must lie in one file and before the end.
 func (l *Log) Read(dst []byte, offset int64, size int, dense bool) ([]byte, error) {
 	end := l.End()
-	if size <= 0 || offset < l.Min() || offset+int64(size) > end {
+	if size <= 0 || offset < l.Min() || offset+int64(size) > end || int64(size) > l.Left(offset) {
 		return dst, fmt.Errorf("%w: %d, %d bytes", ErrNoRecord, offset, size)
 	}
 	if dense {
@@ -233,7 +242,8 @@ func grow(dst []byte, n int) []byte {
 }
 
 // headBytes is enough of a record to know its size, its own offset and its store timestamp.
-const headBytes = 68
+// The store timestamp ends at 76 when the born host is an IPv6 address.
+const headBytes = 76
 
 // Head returns size and store timestamp (ms) of the record at offset. Only its header is read.
 func (l *Log) Head(offset int64) (size int, storeTimestamp int64, err error) {

@@ -34,7 +34,11 @@ func (s *Scanner) Err() error { return s.why }
 func (s *Scanner) Next() (message.Record, []byte, bool) {
 	for {
 		left := s.l.Left(s.at)
-		head, err := s.peek(min(left, 8))
+		if left < message.BlankSize {
+			s.why = fmt.Errorf("no record can be at %d, the file has %d bytes left", s.at, left)
+			return message.Record{}, nil, false
+		}
+		head, err := s.peek(message.BlankSize)
 		if err != nil || head == nil {
 			s.why = err
 			return message.Record{}, nil, false
@@ -63,7 +67,14 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 			err = fmt.Errorf("record at %d says it is at %d", s.at, r.PhysicalOffset)
 		}
 		if err == nil && torn(&r) {
-			err = fmt.Errorf("the record at %d was not written to its end", s.at)
+			if s.goesOn(s.at + size) {
+				b, err = s.peek(size) // looking further may have moved the buffer
+			} else {
+				err = fmt.Errorf("the record at %d was not written to its end", s.at)
+			}
+			if err == nil {
+				r, err = message.Parse(b, true)
+			}
 		}
 		if err != nil {
 			s.why = err
@@ -76,9 +87,28 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 
 // torn reports a record whose end was never written. Nothing but lengths vouches for what follows the body,
 // and the file was zero before: a crash leaves zeros in the topic, or at the end of the properties, where
-// neither has any.
+// neither has any but by a client's wish.
 func torn(r *message.Record) bool {
 	return strings.IndexByte(r.Topic, 0) >= 0 || strings.HasSuffix(r.Properties, "\x00")
+}
+
+// goesOn reports whether the log goes on at offset, by a blank record or one that says it belongs there:
+// then what stands in front of it was written to its end.
+func (s *Scanner) goesOn(offset int64) bool {
+	at := s.at
+	defer func() { s.at = at }()
+	s.at = offset
+	left := s.l.Left(offset)
+	b, err := s.peek(min(left, message.MinRecord))
+	if err != nil || len(b) < message.BlankSize {
+		return false
+	}
+	size, magic := int64(message.Size(b)), message.Magic(b)
+	if magic == message.MagicBlank {
+		return size == left
+	}
+	return (magic == message.MagicV1 || magic == message.MagicV2) && size >= message.MinRecord && size+message.BlankSize <= left &&
+		message.PhysicalOffset(b) == offset
 }
 
 // peek returns n bytes at s.at, nil behind the last file.

@@ -199,6 +199,15 @@ func (q *Queue) CorrectMin(minPhysical int64) error {
 	return failed
 }
 
+// Cut forgets the units from offset on; maxPhysical is where the record of the one before it ends. What
+// the files hold there is written over by the units that follow. No unit may wait in memory.
+func (q *Queue) Cut(offset, maxPhysical int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.max.Store(offset)
+	q.Next, q.maxPhys = offset, maxPhysical
+}
+
 // Reset forgets everything and removes the files: the queue is to be built anew from the CommitLog.
 func (q *Queue) Reset() error {
 	if err := q.Delete(); err != nil {

@@ -52,6 +52,13 @@ func Open(fs fsys.FS, dir string, size int64) (*Files, error) {
 		return nil, fmt.Errorf("cannot list %s: %w", dir, err)
 	}
 	row := []*File{}
+	s.row.Store(&row)
+	opened := false
+	defer func() {
+		if !opened {
+			_ = s.Close()
+		}
+	}()
 	for i, e := range entries {
 		if e.Dir {
 			continue
@@ -82,7 +89,7 @@ func Open(fs fsys.FS, dir string, size int64) (*Files, error) {
 			return nil, fmt.Errorf("cannot open %s: the files between %s and %s are missing", dir, Name(row[i-1].Base), Name(row[i].Base))
 		}
 	}
-	s.row.Store(&row)
+	opened = true
 	return s, nil
 }
 
@@ -155,21 +162,22 @@ func (s *Files) Add(path string, base int64) (*File, error) {
 	return nf, nil
 }
 
-// RemoveFrom deletes the files that begin at or behind base.
+// RemoveFrom deletes the files that begin at or behind base, the last first: whenever the process dies,
+// what is left is a row without a hole.
 func (s *Files) RemoveFrom(base int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row := s.All()
 	keep := sort.Search(len(row), func(i int) bool { return row[i].Base >= base })
-	for _, f := range row[keep:] {
-		if err := s.fs.Remove(f.path); err != nil {
-			return fmt.Errorf("cannot remove %s: %w", f.path, err)
+	for n := len(row) - 1; n >= keep; n-- {
+		if err := s.fs.Remove(row[n].path); err != nil {
+			return fmt.Errorf("cannot remove %s: %w", row[n].path, err)
 		}
-		_ = f.Close()
+		kept := append([]*File(nil), row[:n]...)
+		s.row.Store(&kept)
+		_ = row[n].Close()
 	}
 	if keep < len(row) {
-		kept := append([]*File(nil), row[:keep]...)
-		s.row.Store(&kept)
 		return s.SyncDir()
 	}
 	return nil
