@@ -61,6 +61,10 @@ type Store struct {
 	cpFile      fsys.File
 	wmFile      fsys.File
 
+	// Why the disk is full for the CommitLog, and for the files of queues; nil when it is not.
+	logFull, unitsFull atomic.Pointer[error]
+	fullAtWrite        bool // append goroutine only: the last write found no space
+
 	failed    atomic.Bool
 	refused   atomic.Int64
 	errMu     sync.Mutex
@@ -138,10 +142,12 @@ func (s *Store) openState(path string, size int64, dst *fsys.File) error {
 		return err
 	}
 	*dst = f
-	if n, err := f.Size(); err != nil || n >= size {
+	n, err := f.Size()
+	if err != nil || n >= size {
 		return err
 	}
-	return f.Truncate(size)
+	_, err = f.WriteAt(make([]byte, size-n), n) // not by Truncate: writes must find their space later
+	return err
 }
 
 func (s *Store) abortPath() string { return filepath.Join(s.o.StorePathRootDir, "abort") }
@@ -188,7 +194,7 @@ func (s *Store) close() error {
 		err = s.checkpoint()
 	}
 	if err == nil {
-		err = s.cp.write(s.cpFile) // also without news, so that a first start leaves one
+		err = s.writeCheckpoint() // also without news, so that a first start leaves one
 	}
 	if err == nil {
 		err = s.wm.write(s.wmFile, s.flushed.Load())
