@@ -31,7 +31,12 @@
 // that it names is durable: CommitLog first, then ConsumeQueues, then the checkpoint. Recovery scans the
 // CommitLog from the checkpoint, cuts it at the first record that is not whole and zeroes what follows,
 // and puts the missing units back. It changes nothing that a second run would not find and do again.
-// A write or sync error is final (Store.Err): the store answers reads and refuses writes.
+// A write or sync error is final (Store.Err): the store answers reads and refuses writes. A full disk is
+// no such error: what it has no room for is taken back (round.go) and refused until there is space.
+//
+// Bytes that are no record in front of the watermark, or with newer whole records behind them, are damage
+// (damage.go): recovery passes over them, queues get units there that reading passes over, and nothing is
+// changed.
 //
 // # Files
 //

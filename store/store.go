@@ -58,6 +58,7 @@ type Store struct {
 	touched     map[string]struct{} // tidy goroutine only: files written since their last sync
 	cp          checkpoint
 	wm          watermark
+	damaged     []Damage // written by recovery only
 	cpFile      fsys.File
 	wmFile      fsys.File
 
