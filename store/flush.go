@@ -182,6 +182,7 @@ func (s *Store) checkpoint() error {
 		s.fail(err)
 		return err
 	}
+	s.durable.Store(logic)
 	if err := s.wm.write(s.wmFile, s.flushed.Load()); err != nil {
 		s.fail(err)
 		return err
