@@ -133,13 +133,14 @@ func (s *Store) DeleteExpired() {
 // A queue's last file stays: where its offsets go on is written nowhere else.
 func (s *Store) CleanQueues() error {
 	var err error
-	return errors.Join(s.onKeeper(func() {
+	closed := s.onKeeper(func() {
 		s.keeper.cleaned = 0
 		err = s.cleanQueues()
 		for err == nil && len(s.keeper.queues) > 0 {
 			err = s.cleanQueueFiles()
 		}
-	}), err)
+	})
+	return errors.Join(closed, err)
 }
 
 // clean is one round.
@@ -307,7 +308,7 @@ func (s *Store) cleanQueues() error {
 		return nil
 	}
 	var failed error
-	k.queues = k.queues[:0]
+	k.queues = nil
 	s.eachQueue(func(q *consumequeue.Queue) {
 		if err := q.CorrectMin(first); err != nil && failed == nil {
 			failed = err

@@ -131,7 +131,9 @@ func (s *Store) open() error {
 	if err := s.recover(); err != nil {
 		return err
 	}
-	s.durable.Store(min(s.cp.logicsPhysicalOffset, s.log.End()))
+	if s.dirtyUnits.Load() == 0 && len(s.touched) == 0 { // otherwise a checkpoint follows
+		s.durable.Store(min(s.cp.logicsPhysicalOffset, s.log.End()))
+	}
 	if err := s.openState(checkpointPath(root), checkpointSize, &s.cpFile); err != nil {
 		return err
 	}
