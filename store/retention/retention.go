@@ -28,11 +28,16 @@ type Rules struct {
 }
 
 // Clamped returns the rules with Java's bounds: diskMaxUsedSpaceRatio 10 to 95, diskSpaceCleanForciblyRatio
-// 30 to 85, diskSpaceWarningLevelRatio 35 to 90, and at least one file for a round.
+// 30 to 85, diskSpaceWarningLevelRatio 35 to 90, and at least one file for a round. Where MinFree keeps the
+// disk from filling up, ratios may be up to 100: a tenth of a big disk is a lot to leave unused.
 func (r Rules) Clamped() Rules {
-	r.MaxUsed = min(max(r.MaxUsed, 10), 95)
-	r.CleanAbove = min(max(r.CleanAbove, 30), 85)
-	r.RefuseAbove = min(max(r.RefuseAbove, 35), 90)
+	most := [3]int{95, 85, 90}
+	if r.MinFree > 0 {
+		most = [3]int{100, 100, 100}
+	}
+	r.MaxUsed = min(max(r.MaxUsed, 10), most[0])
+	r.CleanAbove = min(max(r.CleanAbove, 30), most[1])
+	r.RefuseAbove = min(max(r.RefuseAbove, 35), most[2])
 	r.BatchMax = max(r.BatchMax, 1)
 	return r
 }

@@ -123,6 +123,8 @@ func TestRefusalNamesItsReason(t *testing.T) {
 func TestBoundsAreJavas(t *testing.T) {
 	require.Equal(t, Rules{MaxUsed: 10, CleanAbove: 30, RefuseAbove: 35, BatchMax: 1}, Rules{}.Clamped())
 	require.Equal(t, Rules{MaxUsed: 95, CleanAbove: 85, RefuseAbove: 90, BatchMax: 5}, Rules{MaxUsed: 100, CleanAbove: 100, RefuseAbove: 100, BatchMax: 5}.Clamped())
+	big := Rules{MaxUsed: 97, CleanAbove: 98, RefuseAbove: 200, BatchMax: 5, MinFree: 1}
+	require.Equal(t, Rules{MaxUsed: 97, CleanAbove: 98, RefuseAbove: 100, BatchMax: 5, MinFree: 1}, big.Clamped())
 }
 
 func TestHours(t *testing.T) {
