@@ -33,6 +33,7 @@ const (
 	manualRounds = 20                   // Java: MAX_MANUAL_DELETE_FILE_TIMES
 	shrinkStep   = 64 << 20             // bytes: the kernel frees a large file in one go, and others wait for it
 	shrinkPause  = 5 * time.Millisecond // lets them go ahead
+	mostHours    = 1 << 21              // that a time.Duration can hold: more than 200 years
 	queueBatch   = 256                  // queues whose files are removed at once when there is to be no pause
 )
 
@@ -63,7 +64,7 @@ func (s *Store) openRetention() error {
 	if err != nil {
 		o.Logger.Error().Err(err).Ints("hours", hours).Msg("files are deleted at these hours only")
 	}
-	k.rules = retention.Rules{ReservedTime: time.Duration(o.FileReservedTime) * time.Hour, Hours: hours, MaxUsed: int(o.DiskMaxUsedSpaceRatio),
+	k.rules = retention.Rules{ReservedTime: time.Duration(min(o.FileReservedTime, mostHours)) * time.Hour, Hours: hours, MaxUsed: int(o.DiskMaxUsedSpaceRatio),
 		CleanAbove: int(o.DiskSpaceCleanForciblyRatio), RefuseAbove: int(o.DiskSpaceWarningLevelRatio), Forcibly: o.CleanFileForciblyEnable,
 		BatchMax: int(o.DeleteFileBatchMax), MaxBytes: o.MaxStoreBytes, MinFree: o.MinFreeBytes}.Clamped()
 	opened := time.Now()

@@ -362,6 +362,80 @@ func TestOperatorMayDeleteExpiredFilesAtAnyHour(t *testing.T) {
 	require.Zero(t, s.keeper.manual.Load())
 }
 
+// shrinking notes the lengths that files of the trash are cut to.
+type shrinking struct {
+	fsys.OS
+	mu      sync.Mutex
+	lengths []int64
+	hook    func()
+}
+
+type shrinkingFile struct {
+	fsys.File
+	fs *shrinking
+}
+
+func (f *shrinking) Open(path string, create bool) (fsys.File, error) {
+	file, err := f.OS.Open(path, create)
+	if err != nil || filepath.Base(filepath.Dir(path)) != "trash" {
+		return file, err
+	}
+	return &shrinkingFile{file, f}, nil
+}
+
+func (f *shrinkingFile) Truncate(n int64) error {
+	f.fs.mu.Lock()
+	f.fs.lengths = append(f.fs.lengths, n)
+	f.fs.mu.Unlock()
+	if f.fs.hook != nil {
+		f.fs.hook()
+	}
+	return f.File.Truncate(n)
+}
+
+// TestTrashOfTheLastRunGoesInSteps: a gigabyte is not freed in one go, and a stop does not wait for it.
+func TestTrashOfTheLastRunGoesInSteps(t *testing.T) {
+	fs := &shrinking{}
+	o := testOptions(t.TempDir())
+	o.FS = fs
+	trash := filepath.Join(o.StorePathRootDir, "skylark", "trash")
+	require.NoError(t, os.MkdirAll(trash, 0o755))
+	path := filepath.Join(trash, segment.Name(0))
+	require.NoError(t, os.WriteFile(path, []byte("x"), 0o644))
+	require.NoError(t, os.Truncate(path, 4*shrinkStep))
+	second, goOn := make(chan struct{}), make(chan struct{})
+	fs.hook = func() {
+		if len(fs.lengths) == 2 {
+			close(second)
+			<-goOn
+		}
+	}
+	s := open(t, o)
+	<-second
+	closed := make(chan error)
+	go func() { closed <- s.Close() }()
+	<-s.keeper.stop
+	close(goOn)
+	require.NoError(t, <-closed)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.EqualValues(t, 2*shrinkStep, info.Size(), "the rest is left to the next start")
+	fs.hook = nil
+	s = open(t, o)
+	require.NoError(t, s.onKeeper(func() {}))
+	require.NoFileExists(t, path)
+	require.Equal(t, []int64{3 * shrinkStep, 2 * shrinkStep, shrinkStep}, fs.lengths)
+}
+
+func TestForeverIsAReservedTime(t *testing.T) {
+	w := newWorld()
+	o := w.options(t.TempDir())
+	o.FileReservedTime, o.DeleteWhen = 1<<31-1, "04;x;12"
+	s := w.open(t, o)
+	require.Greater(t, s.keeper.rules.ReservedTime, 200*365*24*time.Hour)
+	require.Equal(t, []int{4, 12}, s.keeper.rules.Hours, "what can be read counts")
+}
+
 // dyingFS is the real file system of a process that dies in front of its n-th change of names.
 type dyingFS struct {
 	fsys.OS

@@ -42,17 +42,18 @@ func (r Rules) Clamped() Rules {
 	return r
 }
 
-// ParseHours parses deleteWhen, "04" or "04;16". Java: UtilAll.isItTimeToDo.
-func ParseHours(text string) ([]int, error) {
-	var out []int
+// ParseHours parses deleteWhen, "04" or "04;16". With an error it returns the hours that could be read.
+// Java: UtilAll.isItTimeToDo.
+func ParseHours(text string) (hours []int, err error) {
 	for f := range strings.SplitSeq(text, ";") {
-		h, err := strconv.Atoi(strings.TrimSpace(f))
-		if err != nil || h < 0 || h > 23 {
-			return out, fmt.Errorf("cannot parse deleteWhen %q: %q is no hour of the day", text, f)
+		h, bad := strconv.Atoi(strings.TrimSpace(f))
+		if bad != nil || h < 0 || h > 23 {
+			err = fmt.Errorf("cannot parse deleteWhen %q: %q is no hour of the day", text, f)
+			continue
 		}
-		out = append(out, h)
+		hours = append(hours, h)
 	}
-	return out, nil
+	return hours, err
 }
 
 // Disk is one of the store's disks, named by the folder that lies on it.

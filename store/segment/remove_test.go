@@ -61,7 +61,7 @@ func TestRemovalThatFailsChangesNothing(t *testing.T) {
 // TestReadersNeverSeeAClosedFile has readers at the front of a row whose front is removed all the time.
 func TestReadersNeverSeeAClosedFile(t *testing.T) {
 	dir, trash := t.TempDir(), t.TempDir()
-	row(t, dir, 200)
+	row(t, dir, 60)
 	fs := &counting{}
 	s, err := Open(fs, dir, 100)
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestReadersNeverSeeAClosedFile(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			b := make([]byte, 100)
-			for s.Min() < 199*100 {
+			for s.Min() < 59*100 {
 				if err := s.ReadAt(b, s.Min()); err != nil && !errors.Is(err, io.EOF) || err == nil && b[99] != 'x' {
 					t.Error(err)
 					return
@@ -77,7 +77,7 @@ func TestReadersNeverSeeAClosedFile(t *testing.T) {
 			}
 		})
 	}
-	for i := range 199 {
+	for i := range 59 {
 		f, err := s.RemoveFirst(filepath.Join(trash, Name(int64(i))))
 		require.NoError(t, err)
 		if f.Idle() {
