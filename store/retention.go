@@ -83,8 +83,8 @@ func (s *Store) trashDir() string {
 func (s *Store) retentionLoop() {
 	k := &s.keeper
 	defer close(k.done)
-	s.sweepTrash()
 	s.refuseWrites(s.disks())
+	s.sweepTrash()
 	round := time.NewTimer(firstRound)
 	defer round.Stop()
 	for {
