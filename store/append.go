@@ -18,6 +18,8 @@ var (
 	ErrReadOnly = errors.New("the message store refuses writes after a disk error")
 	// ErrBusy: more waits for the append goroutine than Options allow, or it has waited too long.
 	ErrBusy = errors.New("the message store is busy")
+	// ErrNoSpace: the disk has no room; the store takes messages again when it has.
+	ErrNoSpace = errors.New("the disk is full")
 	// ErrTooLarge: a record, or a batch, cannot fit a CommitLog file.
 	ErrTooLarge = errors.New("the message does not fit a commit log file")
 )
@@ -72,7 +74,7 @@ type inbox struct {
 // Submit queues g. It never blocks. On an error the group stays the caller's and Appended is not called.
 func (s *Store) Submit(g *Group) error {
 	if why := s.refuse.Load(); why != nil {
-		return s.turnAway(g, why)
+		return s.countRefused(g, why)
 	}
 	if s.failed.Load() {
 		return ErrReadOnly
@@ -88,6 +90,9 @@ func (s *Store) Submit(g *Group) error {
 	}
 	if held := in.bytes + s.fl.bytes.Load(); held > 0 && held+int64(len(g.Buf)) > s.o.MaxQueuedBytes {
 		in.mu.Unlock()
+		if full := s.unitsFull.Load(); full != nil {
+			return *full // that is what holds the append goroutine
+		}
 		return ErrBusy
 	}
 	if len(in.groups) == 0 {
@@ -156,16 +161,19 @@ func (s *Store) round(groups []*Group) {
 		return
 	}
 	now := s.clock()
-	w := roundWriter{s: s, end: s.log.End(), now: now, pieces: s.pieces[:0]}
-	for _, g := range groups {
-		g.err = nil
-		w.group(g)
-	}
-	w.flush()
+	w := roundWriter{s: s, groups: groups, end: s.log.End(), now: now, pieces: s.pieces[:0]}
+	w.run()
 	s.pieces = w.pieces[:0]
 	if w.err != nil {
 		s.fail(w.err)
 		s.finish(groups, ErrReadOnly)
+		return
+	}
+	if w.full != nil || w.room {
+		s.setFull(&s.logFull, w.full)
+		groups = s.turnAway(groups)
+	}
+	if len(groups) == 0 {
 		return
 	}
 	s.lastStore.Store(now)
@@ -175,66 +183,6 @@ func (s *Store) round(groups []*Group) {
 	}
 	s.publish(groups)
 	s.finish(groups, nil)
-}
-
-// roundWriter gathers the pieces of a round and writes them, file by file.
-type roundWriter struct {
-	s      *Store
-	end    int64 // physical offset of the next record
-	now    int64
-	pieces [][]byte
-	err    error
-}
-
-func (w *roundWriter) group(g *Group) {
-	from, at := 0, 0 // Buf[from:at] is ready to be written
-	for i := 0; i < len(g.Recs) && w.err == nil; {
-		n := max(int(g.Recs[i].Unit), 1)
-		unit := int64(0)
-		for _, r := range g.Recs[i : i+n] {
-			unit += int64(r.Size)
-		}
-		if unit+message.BlankSize > w.s.log.Left(w.end) {
-			w.add(g.Buf[from:at])
-			from = at
-			w.roll()
-			if w.err != nil {
-				return
-			}
-		}
-		for j := i; j < i+n; j++ {
-			r := &g.Recs[j]
-			r.PhysicalOffset, r.QueueOffset, r.StoreTimestamp = w.end, r.Queue.Next, w.now
-			r.Queue.Next++
-			message.Patch(g.Buf[at:], r.QueueOffset, r.PhysicalOffset, r.StoreTimestamp)
-			at += int(r.Size)
-			w.end += int64(r.Size)
-		}
-		i += n
-	}
-	w.add(g.Buf[from:at])
-}
-
-func (w *roundWriter) add(b []byte) {
-	if len(b) > 0 {
-		w.pieces = append(w.pieces, b)
-	}
-}
-
-func (w *roundWriter) flush() {
-	if len(w.pieces) > 0 && w.err == nil {
-		w.err = w.s.log.Write(w.pieces)
-		clear(w.pieces)
-		w.pieces = w.pieces[:0]
-	}
-}
-
-func (w *roundWriter) roll() {
-	w.flush()
-	if w.err == nil {
-		w.err = w.s.log.Fill()
-		w.end = w.s.log.End()
-	}
 }
 
 // Fits reports whether a record or batch of n bytes can be stored at all.

@@ -50,16 +50,13 @@ func (c checkpoint) plausible(latest int64) bool {
 	return true
 }
 
-// write replaces the six longs and makes them durable. They lie in one sector, which disks write whole.
+// write replaces the six longs. They lie in one sector, which disks write whole.
 func (c checkpoint) write(f fsys.File) error {
 	var b []byte
 	for _, v := range []int64{c.physicMsgTimestamp, c.logicsMsgTimestamp, c.indexMsgTimestamp, c.masterFlushedOffset, c.confirmPhyOffset, c.logicsPhysicalOffset} {
 		b = binary.BigEndian.AppendUint64(b, uint64(v))
 	}
 	if _, err := f.WriteAt(b, 0); err != nil {
-		return fmt.Errorf("cannot write the checkpoint: %w", err)
-	}
-	if err := f.Datasync(); err != nil {
 		return fmt.Errorf("cannot write the checkpoint: %w", err)
 	}
 	return nil

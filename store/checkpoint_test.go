@@ -202,31 +202,6 @@ func TestWatermarkSlots(t *testing.T) {
 	verify(t, open(t, o), "A", 0, n)
 }
 
-// TestDamageWithoutAWatermark: as from Java; whole records behind the damage tell it from a torn end.
-func TestDamageWithoutAWatermark(t *testing.T) {
-	o := testOptions(t.TempDir())
-	s := open(t, o)
-	n := fill(t, s, 5, 0)
-	require.NoError(t, s.Close())
-	require.NoError(t, os.RemoveAll(filepath.Join(o.StorePathRootDir, "skylark")))
-	require.NoError(t, os.Remove(filepath.Join(o.StorePathRootDir, "checkpoint")))
-	setAbort(t, o.StorePathRootDir)
-	path := filepath.Join(o.StorePathRootDir, "commitlog", "00000000000000000000")
-	good, err := os.ReadFile(path)
-	require.NoError(t, err)
-	bad := append([]byte(nil), good...)
-	bad[88] ^= 1 // in the first record's body
-	require.NoError(t, os.WriteFile(path, bad, 0o644))
-	_, err = Open(o)
-	require.ErrorContains(t, err, "damaged at 0")
-	after, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, bad, after, "nothing may be changed")
-	require.FileExists(t, filepath.Join(o.StorePathRootDir, "abort"))
-	require.NoError(t, os.WriteFile(path, good, 0o644))
-	verify(t, open(t, o), "A", 0, n)
-}
-
 // TestAbortFile: there while the store runs, its process id in it, gone after a clean stop only.
 func TestAbortFile(t *testing.T) {
 	o := testOptions(t.TempDir())

@@ -36,9 +36,15 @@
 // Retention removes files from the front, one by one, and only what recovery would not read: records that
 // are durable and that durable units point to. A log file is renamed into the trash, durably, before it is
 // shortened and deleted there, when its last reader has left. What a crash leaves in the trash goes at the
-// next start. A queue's last file is never removed: where its offsets go on is written nowhere else.
-// A full disk (ErrDiskFull) is no error of the disk: writes are refused until there is space.
-// A write or sync error is final (Store.Err): the store answers reads and refuses writes.
+// next start. A queue's last file is never removed: where its offsets go on is written nowhere else. What
+// disks too full by the options mean is ErrDiskFull: writes are refused until there is space.
+//
+// A write or sync error is final (Store.Err): the store answers reads and refuses writes. A full disk is
+// no such error: what it has no room for is taken back (round.go) and refused until there is space.
+//
+// Bytes that are no record in front of the watermark, or with newer whole records behind them, are damage
+// (damage.go): recovery passes over them, queues get units there that reading passes over, and nothing is
+// changed.
 //
 // # Files
 //

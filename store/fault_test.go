@@ -62,6 +62,13 @@ func (f *faultyFile) WriteVec(p [][]byte, off int64) error {
 	return f.File.WriteVec(p, off)
 }
 
+func (f *faultyFile) Allocate(size int64) error {
+	if err := f.fs.call("allocate", f.path); err != nil {
+		return err
+	}
+	return f.File.Allocate(size)
+}
+
 func (f *faultyFile) Datasync() error {
 	if err := f.fs.call("sync", f.path); err != nil {
 		return err

@@ -121,6 +121,10 @@ func (s *Store) unitsFailed(err error) {
 	if s.failed.Load() {
 		return
 	}
+	if isFull(err) {
+		s.setFull(&s.unitsFull, fmt.Errorf("%w: %w", ErrNoSpace, err))
+		return
+	}
 	s.o.Logger.Error().Err(err).Msg("cannot write the consume queues, trying again")
 }
 
@@ -144,6 +148,9 @@ func (s *Store) writeUnits() error {
 		if err != nil && first == nil {
 			first = err
 		}
+	}
+	if first == nil {
+		s.setFull(&s.unitsFull, nil)
 	}
 	s.dirtyMu.Lock()
 	s.dirtyCond.Broadcast()
@@ -178,16 +185,31 @@ func (s *Store) checkpoint() error {
 	s.cp.physicMsgTimestamp = s.flushedStamp.Load()
 	s.cp.logicsMsgTimestamp = stamp
 	s.cp.logicsPhysicalOffset = logic
-	if err := s.cp.write(s.cpFile); err != nil {
-		s.fail(err)
+	if err := s.writeCheckpoint(); err != nil {
 		return err
 	}
 	s.durable.Store(logic)
-	if err := s.wm.write(s.wmFile, s.flushed.Load()); err != nil {
+	return s.failUnlessFull(s.wm.write(s.wmFile, s.flushed.Load()))
+}
+
+func (s *Store) writeCheckpoint() error {
+	if err := s.failUnlessFull(s.cp.write(s.cpFile)); err != nil {
+		return err
+	}
+	if err := s.cpFile.Datasync(); err != nil {
+		err = fmt.Errorf("cannot sync the checkpoint: %w", err)
 		s.fail(err)
 		return err
 	}
 	return nil
+}
+
+// failUnlessFull stops the store at a write error that space will not cure.
+func (s *Store) failUnlessFull(err error) error {
+	if err != nil && !isFull(err) {
+		s.fail(err)
+	}
+	return err
 }
 
 // gone reports whether a file of a queue does not exist any more.

@@ -117,13 +117,20 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 			continue
 		}
 		var err error
+		at := len(dst)
 		dst, err = s.log.Read(dst, u.PhysicalOffset, int(u.Size), dense)
+		if err == nil && !message.Heads(dst[at:], u.PhysicalOffset) {
+			dst, err = dst[:at], commitlog.ErrNoRecord // damage of the log or of the queue is not for consumers
+		}
 		if errors.Is(err, commitlog.ErrNoRecord) {
 			if res.Messages == 0 {
 				res.Status = MessageWasRemoving
 			}
 			res.NextOffset++
 			continue
+		}
+		if err != nil && res.Messages > 0 {
+			break // the next pull, which begins here, is told
 		}
 		if err != nil {
 			return dst[:start], res, err

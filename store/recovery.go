@@ -74,52 +74,18 @@ func (s *Store) refuseForeign(root string) error {
 // findEnd returns where units may be missing from and the end of the log.
 func (s *Store) findEnd(clean bool) (start, end int64, err error) {
 	start = s.scanStart(clean)
-	sc := s.log.Scan(start)
-	var last int64
+	w := walker{s: s, sc: s.log.Scan(start), end: -1, clean: clean}
 	for {
-		r, _, ok := sc.Next()
+		_, ok, err := w.next()
+		if err != nil {
+			return 0, 0, err
+		}
 		if !ok {
 			break
 		}
-		last = max(last, r.StoreTimestamp)
 	}
-	if sc.Err() != nil && clean && sc.At() == start {
-		// The checkpoint does not name the start of a record: trust nothing but the file's start.
-		if f := fileStart(s.log, start); f < start {
-			s.cp.logicsPhysicalOffset = 0
-			return s.findEndFrom(f)
-		}
-	}
-	s.lastStore.Store(max(last, s.cp.physicMsgTimestamp))
-	return start, sc.At(), s.checkCut(sc)
-}
-
-func (s *Store) findEndFrom(start int64) (int64, int64, error) {
-	sc := s.log.Scan(start)
-	for {
-		r, _, ok := sc.Next()
-		if !ok {
-			break
-		}
-		s.lastStore.Store(max(s.lastStore.Load(), r.StoreTimestamp))
-	}
-	return start, sc.At(), s.checkCut(sc)
-}
-
-// checkCut refuses to cut what was durable once, or what whole records follow: that is damage, not the end
-// of a crash.
-func (s *Store) checkCut(sc *commitlog.Scanner) error {
-	at := sc.At()
-	if at < s.wm.offset {
-		return fmt.Errorf("the commit log is damaged at %d, below %d, up to which it was durable (%v); nothing was changed", at, s.wm.offset, sc.Err())
-	}
-	if sc.Err() == nil || s.wm.offset > 0 {
-		return nil
-	}
-	if next, ok := s.log.ValidBehind(at); ok {
-		return fmt.Errorf("the commit log is damaged at %d (%v) and whole again at %d; nothing was changed", at, sc.Err(), next)
-	}
-	return nil
+	s.lastStore.Store(max(w.newest, s.cp.physicMsgTimestamp))
+	return start, w.sc.At(), nil
 }
 
 func fileStart(l *commitlog.Log, offset int64) int64 { return offset - offset%l.FileSize() }
@@ -211,10 +177,13 @@ func (s *Store) matches(q *consumequeue.Queue, offset int64, u consumequeue.Unit
 func (s *Store) redispatch(start int64, only map[*consumequeue.Queue]bool) (int, error) {
 	added := 0
 	gaps := map[*consumequeue.Queue]bool{}
-	sc := s.log.Scan(start)
+	w := walker{s: s, sc: s.log.Scan(start), end: s.log.End()}
 	for {
-		r, _, ok := sc.Next()
-		if !ok || sc.At() > s.log.End() {
+		r, ok, err := w.next()
+		if err != nil {
+			return added, err
+		}
+		if !ok {
 			break
 		}
 		if t := r.SysFlag & message.SysFlagTransaction; t == message.SysFlagPrepared || t == message.SysFlagRollback || r.QueueID < 0 {
@@ -272,6 +241,7 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 		}
 	case r.PhysicalOffset < q.MaxPhysical():
 		return false, false, nil // of a former life of the topic
+	case r.QueueOffset > next && s.bridge(q, r.QueueOffset-next, r.PhysicalOffset):
 	case r.QueueOffset > next:
 		if !rebuilding {
 			return false, true, nil
@@ -280,7 +250,9 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 			q.Begin(r.QueueOffset)
 			break
 		}
-		return false, false, fmt.Errorf("cannot rebuild queue %s-%d: the commit log has no message for offsets %d to %d", q.Topic, q.ID, next, r.QueueOffset-1)
+		s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("physicalOffset", r.PhysicalOffset).Int64("queueOffset", r.QueueOffset).Int64("expected", next).
+			Msg("a message with a queue offset that cannot be is left out of its queue")
+		return false, false, nil
 	}
 	s.addUnit(q, s.unit(r))
 	q.Next = q.Max()

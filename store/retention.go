@@ -21,8 +21,8 @@ type diskFull struct{ why string }
 func (e *diskFull) Error() string        { return e.why }
 func (e *diskFull) Is(target error) bool { return target == ErrDiskFull }
 
-// turnAway counts what is refused for want of space.
-func (s *Store) turnAway(g *Group, why *diskFull) error {
+// countRefused counts what is refused for want of space.
+func (s *Store) countRefused(g *Group, why *diskFull) error {
 	s.refused.Add(int64(len(g.Recs)))
 	return why
 }
@@ -124,6 +124,11 @@ func (s *Store) onKeeper(fn func()) error {
 // It does not wait. Java: DefaultMessageStore.executeDeleteFilesManually.
 func (s *Store) DeleteExpired() {
 	s.keeper.manual.Store(manualRounds)
+	s.roundNow()
+}
+
+// roundNow has the next round begin at once.
+func (s *Store) roundNow() {
 	select {
 	case s.keeper.wake <- struct{}{}:
 	default:

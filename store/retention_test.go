@@ -566,7 +566,7 @@ func TestReadersKeepWhatTheyRead(t *testing.T) {
 		})
 	}
 	n := 0
-	for range 40 {
+	for i := 0; i < 40 || i < 1000 && (gone.Load() == 0 || found.Load() == 0); i++ {
 		n = fill(t, s, 12, n)
 		step(t, s)
 	}
@@ -576,4 +576,26 @@ func TestReadersKeepWhatTheyRead(t *testing.T) {
 	require.NotZero(t, gone.Load())
 	require.NotZero(t, found.Load())
 	verifyFrom(t, s, "A", 0, n)
+}
+
+// TestNoRoomToWriteSetsARoundOff: when the kernel says that the disk is full, retention does not wait for
+// its time, and messages are taken again by what it deletes.
+func TestNoRoomToWriteSetsARoundOff(t *testing.T) {
+	w := newWorld()
+	o := w.options(t.TempDir())
+	s := w.open(t, o)
+	n := fill(t, s, 60, 0)
+	require.NoError(t, s.Close())
+	files := logFiles(t, o)
+	full := fullDisk(&o, "write", "/commitlog/")
+	s = w.open(t, o)
+	w.used.Store(880)
+	full.Store(true)
+	require.ErrorIs(t, sendOne(t, s, 1), ErrNoSpace)
+	require.Eventually(t, func() bool { return logFiles(t, o) < files }, 10*time.Second, time.Millisecond)
+	require.NoError(t, s.onKeeper(func() {})) // that round is over
+	full.Store(false)
+	require.NoError(t, sendOne(t, s, 1))
+	require.Empty(t, s.Stats().Refusal)
+	verifyFrom(t, s, "A", 0, n+1)
 }

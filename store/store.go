@@ -58,8 +58,13 @@ type Store struct {
 	touched     map[string]struct{} // tidy goroutine only: files written since their last sync
 	cp          checkpoint
 	wm          watermark
+	damaged     []Damage // written by recovery only
 	cpFile      fsys.File
 	wmFile      fsys.File
+
+	// Why the disk is full for the CommitLog, and for the files of queues; nil when it is not.
+	logFull, unitsFull atomic.Pointer[error]
+	fullAtWrite        bool // append goroutine only: the last write found no space
 
 	durable atomic.Int64             // physical offset up to which units are durable
 	refuse  atomic.Pointer[diskFull] // why no message is taken, nil: they are
@@ -149,10 +154,12 @@ func (s *Store) openState(path string, size int64, dst *fsys.File) error {
 		return err
 	}
 	*dst = f
-	if n, err := f.Size(); err != nil || n >= size {
+	n, err := f.Size()
+	if err != nil || n >= size {
 		return err
 	}
-	return f.Truncate(size)
+	_, err = f.WriteAt(make([]byte, size-n), n) // not by Truncate: writes must find their space later
+	return err
 }
 
 func (s *Store) abortPath() string { return filepath.Join(s.o.StorePathRootDir, "abort") }
@@ -201,7 +208,7 @@ func (s *Store) close() error {
 		err = s.checkpoint()
 	}
 	if err == nil {
-		err = s.cp.write(s.cpFile) // also without news, so that a first start leaves one
+		err = s.writeCheckpoint() // also without news, so that a first start leaves one
 	}
 	if err == nil {
 		err = s.wm.write(s.wmFile, s.flushed.Load())
@@ -328,7 +335,7 @@ type Stats struct {
 	QueuedGroups                                  int
 	Failed                                        int64 // records refused since start
 	Writable                                      bool
-	// Refusal says which disk is too full for messages to be taken, "" when they are.
+	// Refusal says which disk is too full for messages to be taken, "" when none is.
 	Refusal string
 	// RemovedFiles and RemovedBytes are CommitLog files that retention has removed since start.
 	RemovedFiles, RemovedBytes int64
@@ -341,6 +348,11 @@ func (s *Store) Stats() Stats {
 	s.in.mu.Unlock()
 	st := Stats{s.log.Min(), s.log.End(), s.flushed.Load(), s.dispatched.Load(), n, s.refused.Load(), !s.failed.Load(),
 		"", s.keeper.removedFiles.Load(), s.keeper.removedBytes.Load()}
+	for _, full := range []*atomic.Pointer[error]{&s.logFull, &s.unitsFull} {
+		if err := full.Load(); err != nil {
+			st.Refusal = (*err).Error()
+		}
+	}
 	if why := s.refuse.Load(); why != nil {
 		st.Writable, st.Refusal = false, why.why
 	}

@@ -171,25 +171,6 @@ func TestRecoveryCutsATornRecordAndNothingComesBack(t *testing.T) {
 	}
 }
 
-func TestRecoveryRefusesToCutDurableRecords(t *testing.T) {
-	o := testOptions(t.TempDir())
-	o.MappedFileSizeCommitLog = 1 << 20
-	s := open(t, o)
-	fill(t, s, 10, 0)
-	require.NoError(t, s.Close())
-	log := filepath.Join(o.StorePathRootDir, "commitlog", "00000000000000000000")
-	b, err := os.ReadFile(log)
-	require.NoError(t, err)
-	b[500] ^= 1
-	require.NoError(t, os.WriteFile(log, b, 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(o.StorePathRootDir, "abort"), []byte("1"), 0o644))
-	_, err = Open(o)
-	require.ErrorContains(t, err, "damaged")
-	after, err := os.ReadFile(log)
-	require.NoError(t, err)
-	require.Equal(t, b, after)
-}
-
 func TestMissingQueueIsBuiltAnew(t *testing.T) {
 	o := testOptions(t.TempDir())
 	s := open(t, o)

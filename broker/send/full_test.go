@@ -59,7 +59,7 @@ func TestFullDiskIsRefusedWithItsReason(t *testing.T) {
 		}
 		why := "the disk of " + b.Options.Store.StorePathRootDir + "/commitlog is 93 % full (diskSpaceWarningLevelRatio 90)"
 		require.Equal(t, protocol.ServiceNotAvailable, resp.Code)
-		require.Equal(t, "service not available now. It may be caused by one of the following reasons: the broker's disk is full ["+why+"]", resp.Remark)
+		require.Equal(t, "service not available now. It may be caused by one of the following reasons: the broker's disk is full, "+why, resp.Remark)
 		require.Equal(t, why, refusal())
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/fsys"
@@ -41,6 +42,7 @@ type Log struct {
 	mu       sync.Mutex // guards the preparation of the next file
 	prepared string
 	prepErr  error
+	prepAt   time.Time     // when it was met
 	prepDone chan struct{} // nil: none is running
 	newNames atomic.Bool   // a file was added since the last Sync
 }
@@ -145,8 +147,11 @@ func (l *Log) prepare() chan struct{} {
 		defer close(done)
 		path := filepath.Join(l.o.PrepDir, "next")
 		err := allocate(l.o.FS, path, l.o.FileSize)
+		if err != nil {
+			_ = l.o.FS.Remove(path) // what it got of the space is needed
+		}
 		l.mu.Lock()
-		l.prepared, l.prepErr = path, err
+		l.prepared, l.prepErr, l.prepAt = path, err, time.Now()
 		l.mu.Unlock()
 	}()
 	return done
@@ -177,6 +182,46 @@ func (l *Log) roll(base int64) (*segment.File, error) {
 		l.newNames.Store(true)
 	}
 	return f, err
+}
+
+// Covers reports whether a file holds offset.
+func (l *Log) Covers(offset int64) bool { return l.files.Find(offset) != nil }
+
+// prepareAgain is how long a full disk is taken to stay full.
+const prepareAgain = 100 * time.Millisecond
+
+// Ready makes sure that the next file can be begun at once. On an error, usually that of a full disk,
+// nothing has changed, and it may be called again.
+func (l *Log) Ready() error {
+	for again := true; ; again = false {
+		<-l.prepare()
+		l.mu.Lock()
+		err := l.prepErr
+		old := time.Since(l.prepAt) >= prepareAgain
+		if err != nil && old {
+			l.prepDone, l.prepErr = nil, nil
+		}
+		l.mu.Unlock()
+		if err == nil {
+			return nil
+		}
+		if !old || !again {
+			return fmt.Errorf("cannot make the next commit log file: %w", err)
+		}
+	}
+}
+
+// Clear zeroes what a failed write may have left behind the end, up to to.
+func (l *Log) Clear(to int64) error {
+	end := l.End()
+	f := l.files.Find(end)
+	if f == nil {
+		return nil
+	}
+	if err := f.Zero(end-f.Base, min(to, f.Base+l.o.FileSize)-end); err != nil {
+		return fmt.Errorf("cannot clear the commit log behind %d: %w", end, err)
+	}
+	return nil
 }
 
 // takePrepared waits for the file under preparation, which is made now when there is none, and takes it.

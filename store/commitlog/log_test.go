@@ -183,9 +183,9 @@ func TestScannerTellsDamageFromTheEnd(t *testing.T) {
 	_, s := scan(l, 0)
 	require.Error(t, s.Err())
 	require.EqualValues(t, fileSize+500, s.At())
-	next, found := l.ValidBehind(s.At())
+	r, found := l.ValidBehind(s.At())
 	require.True(t, found)
-	require.Contains(t, starts, next)
+	require.Contains(t, starts, r.PhysicalOffset)
 }
 
 func TestWhatIsCutNeverComesBack(t *testing.T) {

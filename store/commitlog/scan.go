@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -26,6 +27,9 @@ func (l *Log) Scan(offset int64) *Scanner { return &Scanner{l: l, at: offset} }
 
 // At returns the offset behind the last valid record: the end of the log once Next has returned false.
 func (s *Scanner) At() int64 { return s.at }
+
+// Skip goes on at offset, where a record begins.
+func (s *Scanner) Skip(offset int64) { s.at, s.why = offset, nil }
 
 // Err returns what was found where Next stopped, nil when it was the end of the last file or zeros.
 func (s *Scanner) Err() error { return s.why }
@@ -133,43 +137,48 @@ func (s *Scanner) peek(n int64) ([]byte, error) {
 	return s.buf[from : from+n], nil
 }
 
-// searchWindow bounds how far ValidBehind looks.
-const searchWindow = 64 << 20
+// searchPiece is how much ValidBehind looks through at once.
+const searchPiece = 64 << 10
 
-// ValidBehind looks for a whole record behind offset, in the same file or at the start of a later one.
-// It tells a torn end, which nothing follows, from damage in the middle of the log.
-func (l *Log) ValidBehind(offset int64) (int64, bool) {
+// magicHead is what both magics of a record begin with.
+var magicHead = []byte{0xDA, 0xA3, 0x20}
+
+// ValidBehind looks for the first whole record behind offset. It tells a torn end, which nothing follows,
+// from damage in the middle of the log.
+func (l *Log) ValidBehind(offset int64) (message.Record, bool) {
+	s := l.Scan(offset + 1)
 	for _, f := range l.files.All() {
-		if f.Base > offset {
-			if s := l.Scan(f.Base); s.valid() {
-				return f.Base, true
+		end := f.Base + l.o.FileSize
+		for s.at = max(s.at, f.Base); s.at+message.MinRecord <= end; {
+			b, err := s.peek(min(searchPiece, end-s.at))
+			if err != nil {
+				break
 			}
+			i := bytes.Index(b[4:], magicHead)
+			if i < 0 {
+				s.at += int64(len(b)) - 6 // a magic may lie across the pieces
+				continue
+			}
+			s.at += int64(i)
+			if r, ok := s.here(); ok {
+				return r, true
+			}
+			s.at++
 		}
 	}
-	f := l.files.Find(offset)
-	if f == nil {
-		return 0, false
-	}
-	s := l.Scan(offset)
-	end := min(f.Base+l.o.FileSize-message.MinRecord, offset+searchWindow)
-	for s.at = offset + 1; s.at < end; s.at++ {
-		b, err := s.peek(8)
-		if err != nil {
-			return 0, false
-		}
-		if m := message.Magic(b); (m == message.MagicV1 || m == message.MagicV2) && s.valid() {
-			return s.at, true
-		}
-	}
-	return 0, false
+	return message.Record{}, false
 }
 
-// valid reports whether a whole record stands at s.at, without moving.
-func (s *Scanner) valid() bool {
+// here returns the whole record at s.at, without moving. It belongs to the caller.
+func (s *Scanner) here() (message.Record, bool) {
 	at := s.at
-	_, _, ok := s.Next()
+	r, b, ok := s.Next()
 	s.at, s.why = at, nil
-	return ok
+	if ok && r.PhysicalOffset == at {
+		r, err := message.Parse(bytes.Clone(b), false)
+		return r, err == nil
+	}
+	return r, false
 }
 
 // SetEnd makes offset the end of the log. Files that begin at or behind it are removed. With clear, what

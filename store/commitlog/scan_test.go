@@ -149,22 +149,22 @@ func TestValidBehindFindsTheNearest(t *testing.T) {
 		from  int64
 		want  int64 // -1: nothing
 	}{
-		"odd offset":                       {[][]byte{append(bytes.Clone(junk[:333]), records(t, 333, 200)...)}, 0, 333},
-		"last place of a file":             {[][]byte{atTheEnd}, 0, last},
-		"start of a later file":            {[][]byte{junk, junk, records(t, 2*fileSize, 150)}, 100, 2 * fileSize},
-		"only a later file's start counts": {[][]byte{junk, append(bytes.Clone(junk), records(t, fileSize+700, 150)...)}, 0, -1},
-		"itself does not count":            {[][]byte{records(t, 0, 200)}, 0, -1},
-		"torn one does not":                {[][]byte{append(bytes.Clone(junk), records(t, 700, 200)[:180]...)}, 0, -1},
-		"magics alone":                     {[][]byte{bytes.Repeat([]byte{0, 0, 0, 100, 0xDA, 0xA3, 0x20, 0xA7}, 400)}, 0, -1},
-		"empty":                            {[][]byte{nil}, 0, -1},
-		"no file":                          {nil, 0, -1},
-		"behind all files":                 {[][]byte{junk}, 5 * fileSize, -1},
+		"odd offset":            {[][]byte{append(bytes.Clone(junk[:333]), records(t, 333, 200)...)}, 0, 333},
+		"last place of a file":  {[][]byte{atTheEnd}, 0, last},
+		"start of a later file": {[][]byte{junk, junk, records(t, 2*fileSize, 150)}, 100, 2 * fileSize},
+		"inside a later file":   {[][]byte{junk, append(bytes.Clone(junk), records(t, fileSize+700, 150)...)}, 0, fileSize + 700},
+		"itself does not count": {[][]byte{records(t, 0, 200)}, 0, -1},
+		"torn one does not":     {[][]byte{append(bytes.Clone(junk), records(t, 700, 200)[:180]...)}, 0, -1},
+		"magics alone":          {[][]byte{bytes.Repeat([]byte{0, 0, 0, 100, 0xDA, 0xA3, 0x20, 0xA7}, 400)}, 0, -1},
+		"empty":                 {[][]byte{nil}, 0, -1},
+		"no file":               {nil, 0, -1},
+		"behind all files":      {[][]byte{junk}, 5 * fileSize, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, found := image(t, x.files...).ValidBehind(x.from)
+			r, found := image(t, x.files...).ValidBehind(x.from)
 			require.Equal(t, x.want >= 0, found)
 			if found {
-				require.Equal(t, x.want, got)
+				require.Equal(t, x.want, r.PhysicalOffset)
 			}
 		})
 	}

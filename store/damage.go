@@ -1,0 +1,114 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/commitlog"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+)
+
+// Damage is a range of the CommitLog in which no whole record stands, with whole ones behind it or within
+// what was durable once. Nothing of it is served, and nothing is done to it.
+type Damage struct {
+	From, To int64
+	Why      error
+}
+
+// Damaged returns the damage that the start has come upon. It looks only at what may differ from the last
+// checkpoint: `skylark store check` looks at everything.
+func (s *Store) Damaged() []Damage { return s.damaged }
+
+func (s *Store) noteDamage(d Damage) {
+	for _, known := range s.damaged {
+		if known.From == d.From {
+			return
+		}
+	}
+	s.damaged = append(s.damaged, d)
+	s.o.Logger.Error().Int64("from", d.From).Int64("to", d.To).AnErr("why", d.Why).
+		Msg("the commit log is damaged; what is whole is served, nothing was changed")
+}
+
+// walker passes over the whole records of the log, and over damage between them.
+type walker struct {
+	s      *Store
+	sc     *commitlog.Scanner
+	end    int64 // of the log; -1: the walk is to find it
+	clean  bool  // the last stop was
+	newest int64 // store timestamp of the records seen
+}
+
+func (w *walker) next() (message.Record, bool, error) {
+	for {
+		r, _, ok := w.sc.Next()
+		if ok {
+			w.newest = max(w.newest, r.StoreTimestamp)
+			return r, w.end < 0 || w.sc.At() <= w.end, nil
+		}
+		at := w.sc.At()
+		to, err := w.behind(at)
+		if err != nil || to <= at {
+			return r, false, err
+		}
+		w.s.noteDamage(Damage{at, to, w.sc.Err()})
+		w.sc.Skip(to)
+	}
+}
+
+// behind returns where the log goes on behind at, where no record stands; not behind at when it ends there.
+// Records older than those in front of them are of an earlier life of the log: Java does not clear what it
+// cuts.
+func (w *walker) behind(at int64) (int64, error) {
+	wm := w.s.wm
+	switch {
+	case w.end >= 0 && at >= w.end:
+		return at, nil
+	case w.end < 0 && at >= wm.offset && (wm.offset > 0 || w.sc.Err() == nil || w.clean && at >= w.s.cp.logicsPhysicalOffset):
+		return at, nil
+	}
+	if r, ok := w.s.log.ValidBehind(at); ok && (r.StoreTimestamp >= w.newest || w.end > r.PhysicalOffset) {
+		return r.PhysicalOffset, nil
+	}
+	switch {
+	case w.end >= 0:
+		return w.end, nil
+	case at >= wm.offset:
+		return at, nil
+	case w.sc.Err() != nil:
+		return wm.offset, nil
+	}
+	return at, fmt.Errorf("the commit log ends at %d, below %d, up to which it was durable: messages are lost; nothing was changed; to go on without them, remove %s",
+		at, wm.offset, watermarkPath(w.s.o.StorePathRootDir))
+}
+
+// holeSize is the size in units that stand for messages lost in damage: no record is so small, so that
+// reading passes over them.
+const holeSize = message.MinRecord - 1
+
+// hole returns the unit that stands for records lost between two physical offsets, and how many there may
+// have been.
+func (s *Store) hole(from, to int64) (u consumequeue.Unit, room int64) {
+	for _, d := range s.damaged {
+		if d.From >= from && d.To <= to {
+			if room == 0 {
+				u = consumequeue.Unit{PhysicalOffset: d.From, Size: holeSize}
+			}
+			room += (d.To - d.From) / message.MinRecord
+		}
+	}
+	return u, room
+}
+
+// bridge puts n holes into q when damage in front of the record at physical offset to explains them.
+func (s *Store) bridge(q *consumequeue.Queue, n, to int64) bool {
+	u, room := s.hole(q.MaxPhysical(), to)
+	if n > room {
+		return false
+	}
+	for range n {
+		s.addUnit(q, u)
+	}
+	s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("messages", n).Int64("before", q.Max()).Msg("messages were lost in damage of the commit log")
+	return true
+}

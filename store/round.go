@@ -1,0 +1,171 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+)
+
+// roundWriter gathers the pieces of a round and writes them, file by file. A full disk costs the groups
+// that it has no room for, each as a whole; any other error costs the store.
+type roundWriter struct {
+	s      *Store
+	groups []*Group
+	first  int  // groups[first:] are not written yet
+	split  bool // groups[first] is partly written: it spans files
+	end    int64
+	now    int64
+	pieces [][]byte
+	full   error // the disk was full for some
+	room   bool  // it had room where it might have had none
+	err    error // the store cannot go on
+}
+
+func (w *roundWriter) run() {
+	for i, g := range w.groups {
+		g.err = nil
+		if int64(len(g.Buf))+message.BlankSize > w.s.log.Left(w.end) || !w.s.log.Covers(w.end) {
+			// It needs the next file: that there is one must be sure before anything of the group is written.
+			w.flush(i, 0)
+			if err := w.s.log.Ready(); isFull(err) {
+				w.turnAway(g, err)
+				w.first = i + 1
+				continue
+			} else if err != nil && w.err == nil {
+				w.err = err
+			}
+			w.room = true
+		}
+		if w.group(i, g); w.err != nil {
+			return
+		}
+	}
+	w.flush(len(w.groups), 0)
+}
+
+func (w *roundWriter) group(i int, g *Group) {
+	from, at := 0, 0 // Buf[from:at] is ready to be written
+	for j := 0; j < len(g.Recs); {
+		n := max(int(g.Recs[j].Unit), 1)
+		unit := int64(0)
+		for _, r := range g.Recs[j : j+n] {
+			unit += int64(r.Size)
+		}
+		if unit+message.BlankSize > w.s.log.Left(w.end) {
+			w.add(g.Buf[from:at])
+			from = at
+			if w.roll(i, j); w.err != nil || g.err != nil {
+				return
+			}
+		}
+		for ; n > 0; n-- {
+			r := &g.Recs[j]
+			r.PhysicalOffset, r.QueueOffset, r.StoreTimestamp = w.end, r.Queue.Next, w.now
+			r.Queue.Next++
+			message.Patch(g.Buf[at:], r.QueueOffset, r.PhysicalOffset, r.StoreTimestamp)
+			at += int(r.Size)
+			w.end += int64(r.Size)
+			j++
+		}
+	}
+	w.add(g.Buf[from:at])
+}
+
+func (w *roundWriter) add(b []byte) {
+	if len(b) > 0 {
+		w.pieces = append(w.pieces, b)
+	}
+}
+
+// flush writes the pieces, which are of groups[first:i] and the first recs records of groups[i].
+func (w *roundWriter) flush(i, recs int) {
+	if len(w.pieces) == 0 || w.err != nil {
+		return
+	}
+	err := w.s.log.Write(w.pieces)
+	clear(w.pieces)
+	w.pieces = w.pieces[:0]
+	switch {
+	case err == nil:
+		w.first, w.split = i, recs > 0
+		w.room = w.room || w.s.fullAtWrite
+		w.s.fullAtWrite = false
+	case isFull(err) && !w.split:
+		if w.err = w.s.log.Clear(w.end); w.err == nil {
+			w.takeBack(i, recs, err)
+			w.s.fullAtWrite = true
+		}
+	default:
+		w.err = err
+	}
+}
+
+// takeBack undoes what was given to the groups of a write that the disk had no room for.
+func (w *roundWriter) takeBack(i, recs int, err error) {
+	undo := func(g *Group, n int) {
+		w.turnAway(g, err)
+		for k := range g.Recs[:n] {
+			r := &g.Recs[k]
+			r.Queue.Next = min(r.Queue.Next, r.QueueOffset)
+		}
+	}
+	for _, g := range w.groups[w.first:i] {
+		if g.err == nil {
+			undo(g, len(g.Recs))
+		}
+	}
+	if recs > 0 {
+		undo(w.groups[i], recs)
+	}
+	w.end = w.s.log.End()
+	w.first = i
+}
+
+func (w *roundWriter) roll(i, recs int) {
+	w.flush(i, recs)
+	if w.err == nil && w.groups[i].err == nil {
+		w.err = w.s.log.Fill()
+		w.end = w.s.log.End()
+	}
+}
+
+func (w *roundWriter) turnAway(g *Group, err error) {
+	g.err = fmt.Errorf("%w: %w", ErrNoSpace, err)
+	w.full = g.err
+}
+
+// isFull reports errors that space would cure.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// turnAway tells the owners of groups there was no room for, and returns the others.
+func (s *Store) turnAway(groups []*Group) []*Group {
+	stored := groups[:0]
+	for _, g := range groups {
+		if g.err == nil {
+			stored = append(stored, g)
+			continue
+		}
+		s.refused.Add(int64(len(g.Recs)))
+		g.Owner.Appended(g, g.err)
+	}
+	return stored
+}
+
+// setFull notes whether the disk is full for one kind of file, and logs when that changes.
+func (s *Store) setFull(at *atomic.Pointer[error], err error) {
+	was := at.Load()
+	switch {
+	case err != nil:
+		at.Store(&err)
+		if was == nil {
+			s.o.Logger.Error().Err(err).Msg("the disk is full, messages are refused")
+			s.roundNow() // retention may make room
+		}
+	case was != nil:
+		at.Store(nil)
+		s.o.Logger.Info().Msg("the disk has space again")
+	}
+}
