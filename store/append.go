@@ -20,6 +20,9 @@ var (
 	ErrBusy = errors.New("the message store is busy")
 	// ErrNoSpace: the disk has no room; the store takes messages again when it has.
 	ErrNoSpace = errors.New("the disk is full")
+	// ErrFlushTimeout: SYNC_FLUSH could not make the group durable in time. It is stored, and becomes visible
+	// when it is durable. Java: PutMessageStatus.FLUSH_DISK_TIMEOUT.
+	ErrFlushTimeout = errors.New("the disk has not made the message durable in time")
 	// ErrTooLarge: a record, or a batch, cannot fit a CommitLog file.
 	ErrTooLarge = errors.New("the message does not fit a commit log file")
 )
@@ -56,8 +59,8 @@ type Group struct {
 // Owner is told what became of a group.
 type Owner interface {
 	// Appended is called once, on a goroutine of the store, and must not block: with err nil when the records
-	// are stored (in SYNC_FLUSH: durable) and visible, otherwise none of them is. The group is the owner's
-	// again.
+	// are stored (in SYNC_FLUSH: durable) and visible, otherwise none of them is, but see ErrFlushTimeout. The
+	// group is the owner's again.
 	Appended(g *Group, err error)
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,23 +12,37 @@ import (
 
 // flusher is the state of the flush goroutine.
 type flusher struct {
-	mu     sync.Mutex
-	groups []*Group     // SYNC_FLUSH: written, not durable yet
-	bytes  atomic.Int64 // of the groups that are written and not acknowledged yet
-	wake   chan struct{}
-	stop   chan struct{}
-	done   chan struct{}
+	mu      sync.Mutex
+	groups  []*Group     // SYNC_FLUSH: written, not durable yet
+	syncing []*Group     // those that the running sync covers
+	late    *time.Timer  // runs out when the oldest of them has waited for too long
+	bytes   atomic.Int64 // of the groups that are written and not acknowledged yet
+	wake    chan struct{}
+	stop    chan struct{}
+	done    chan struct{}
 }
 
 func (s *Store) flushLater(groups []*Group) {
-	s.fl.bytes.Add(sizeOf(groups))
-	s.fl.mu.Lock()
-	s.fl.groups = append(s.fl.groups, groups...)
-	s.fl.mu.Unlock()
+	f := &s.fl
+	f.bytes.Add(sizeOf(groups))
+	now := time.Now()
+	for _, g := range groups {
+		g.at = now
+	}
+	f.mu.Lock()
+	if len(f.groups)+len(f.syncing) == 0 {
+		f.late.Reset(s.flushLimit())
+	}
+	f.groups = append(f.groups, groups...)
+	f.mu.Unlock()
 	select {
-	case s.fl.wake <- struct{}{}:
+	case f.wake <- struct{}{}:
 	default:
 	}
+}
+
+func (s *Store) flushLimit() time.Duration {
+	return time.Duration(s.o.SyncFlushTimeout) * time.Millisecond
 }
 
 func sizeOf(groups []*Group) (n int64) {
@@ -38,23 +53,33 @@ func sizeOf(groups []*Group) (n int64) {
 }
 
 func (s *Store) flushLoop() {
-	defer close(s.fl.done)
+	f := &s.fl
+	defer close(f.done)
 	every := time.Duration(s.o.FlushIntervalCommitLog) * time.Millisecond
 	t := time.NewTicker(every)
 	defer t.Stop()
+	defer f.late.Stop()
 	var groups []*Group
 	for stopping := false; ; {
 		select {
-		case <-s.fl.wake:
+		case <-f.wake:
 		case <-t.C:
-		case <-s.fl.stop:
+		case <-f.stop:
 			stopping = true
 		}
-		s.fl.mu.Lock()
-		groups, s.fl.groups = s.fl.groups, groups[:0]
-		s.fl.mu.Unlock()
+		f.mu.Lock()
+		f.syncing, f.groups = f.groups, groups[:0]
+		f.mu.Unlock()
 		err := s.syncLog()
-		s.fl.bytes.Add(-sizeOf(groups)) // the groups belong to others as soon as they are finished
+		f.mu.Lock()
+		groups, f.syncing = f.syncing, nil
+		if len(f.groups) > 0 {
+			f.late.Reset(s.flushLimit() - time.Since(f.groups[0].at))
+		} else {
+			f.late.Stop()
+		}
+		f.mu.Unlock()
+		f.bytes.Add(-sizeOf(groups)) // the groups belong to others as soon as they are finished
 		if err != nil {
 			s.finish(groups, ErrReadOnly)
 		} else {
@@ -65,6 +90,47 @@ func (s *Store) flushLoop() {
 		if stopping {
 			return
 		}
+	}
+}
+
+// nobody owns groups whose owner has been told already.
+type nobody struct{}
+
+// Appended implements Owner.
+func (nobody) Appended(*Group, error) {}
+
+// flushLate tells the owners of groups that wait for too long, once. A stand-in keeps each group's place:
+// its records become visible when they are durable.
+func (s *Store) flushLate() {
+	f := &s.fl
+	limit := s.flushLimit()
+	var late []*Group
+	next := time.Duration(-1)
+	f.mu.Lock()
+	for _, list := range [][]*Group{f.syncing, f.groups} {
+		for i, g := range list {
+			if _, told := g.Owner.(nobody); told {
+				continue
+			}
+			if left := limit - time.Since(g.at); left > 0 {
+				next = left
+				break
+			}
+			late = append(late, g)
+			f.bytes.Add(-int64(len(g.Buf)))
+			list[i] = &Group{Recs: slices.Clone(g.Recs), Owner: nobody{}, at: g.at}
+		}
+		if next >= 0 {
+			f.late.Reset(next)
+			break
+		}
+	}
+	f.mu.Unlock()
+	for _, g := range late {
+		g.Owner.Appended(g, ErrFlushTimeout)
+	}
+	if len(late) > 0 {
+		s.o.Logger.Warn().Int("groups", len(late)).Dur("limit", limit).Msg(ErrFlushTimeout.Error())
 	}
 }
 

@@ -30,6 +30,7 @@ type Options struct {
 	MaxMessageSize               int32  `prop:"maxMessageSize"`             // bytes of a body, or of a whole batch
 	FlushDiskType                string `prop:"flushDiskType"`
 	FlushIntervalCommitLog       int32  `prop:"flushIntervalCommitLog"`        // ms
+	SyncFlushTimeout             int32  `prop:"syncFlushTimeout"`              // ms, until ErrFlushTimeout
 	FlushIntervalConsumeQueue    int32  `prop:"flushIntervalConsumeQueue"`     // ms
 	MessageDelayLevel            string `prop:"messageDelayLevel"`             // "1s 5s ..."
 	OsPageCacheBusyTimeOutMills  int64  `prop:"osPageCacheBusyTimeOutMills"`   // ms
@@ -85,6 +86,7 @@ func DefaultOptions() Options {
 		MaxMessageSize:               4 << 20,
 		FlushDiskType:                AsyncFlush,
 		FlushIntervalCommitLog:       500,
+		SyncFlushTimeout:             5000,
 		FlushIntervalConsumeQueue:    1000,
 		MessageDelayLevel:            "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h",
 		OsPageCacheBusyTimeOutMills:  1000,
@@ -138,6 +140,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.CleanResourceInterval = max(o.CleanResourceInterval, 100)
 	o.FlushIntervalCommitLog = max(o.FlushIntervalCommitLog, 10)
+	o.SyncFlushTimeout = max(o.SyncFlushTimeout, 1)
 	o.FlushIntervalConsumeQueue = max(o.FlushIntervalConsumeQueue, 10)
 	return o, nil
 }

@@ -101,6 +101,8 @@ func Open(o Options) (*Store, error) {
 	s.in.wake.L = &s.in.mu
 	s.dirtyCond.L = &s.dirtyMu
 	s.fl.wake, s.fl.stop, s.fl.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	s.fl.late = time.AfterFunc(s.flushLimit(), s.flushLate)
+	s.fl.late.Stop()
 	if err := s.open(); err != nil {
 		s.release()
 		return nil, fmt.Errorf("cannot open the message store in %s: %w", o.StorePathRootDir, err)

@@ -93,12 +93,16 @@ func (s *Sender) submit(b *batch) {
 // Appended implements store.Owner: it answers the requests of the batch.
 func (b *batch) Appended(_ *store.Group, err error) {
 	s := b.s
+	late := errors.Is(err, store.ErrFlushTimeout) // it is stored all the same
 	if b.done != nil {
+		if late {
+			err = nil // whoever tried again would send it twice
+		}
 		b.done(err, b.Recs)
 		s.give(b)
 		return
 	}
-	if err == nil && s.o.Count != nil {
+	if (err == nil || late) && s.o.Count != nil {
 		b.count()
 	}
 	var out *mux.Buffer
@@ -113,13 +117,17 @@ func (b *batch) Appended(_ *store.Group, err error) {
 		if out == nil {
 			out = mux.NewBuffer(replySize * len(b.reqs))
 		}
+		if late {
+			out.B = s.appendReply(out.B, s.lateHead, b, r, mine)
+			continue
+		}
 		if err != nil {
 			resp := s.withRegion(storeRefusal(err))
 			resp.Opaque = r.opaque
 			out.B = frame.Append(out.B, resp)
 			continue
 		}
-		out.B = s.appendReply(out.B, b, r, mine)
+		out.B = s.appendReply(out.B, s.replyHead, b, r, mine)
 	}
 	switch {
 	case b.req != nil && out != nil:
@@ -148,10 +156,10 @@ func storeRefusal(err error) *protocol.Command {
 	return protocol.NewResponse(protocol.SystemError, err.Error())
 }
 
-// head is the part of a success reply that is the same for all.
-func (s *Sender) head() []byte {
-	resp := s.withRegion(protocol.NewResponse(protocol.Success, ""))
-	b := []byte(`{"code":0,"extFields":{`)
+// head is the part of the reply to what is stored that is the same for all.
+func (s *Sender) head(code int32) []byte {
+	resp := s.withRegion(protocol.NewResponse(code, ""))
+	b := fmt.Appendf(nil, `{"code":%d,"extFields":{`, code)
 	for _, f := range resp.Ext {
 		b = frame.AppendString(b, f.Key)
 		b = append(b, ':')
@@ -162,10 +170,10 @@ func (s *Sender) head() []byte {
 }
 
 // appendReply writes a success reply by hand: it is the hottest there is.
-func (s *Sender) appendReply(dst []byte, b *batch, r *sent, recs []store.Rec) []byte {
+func (s *Sender) appendReply(dst, head []byte, b *batch, r *sent, recs []store.Rec) []byte {
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
-	dst = append(dst, s.replyHead...)
+	dst = append(dst, head...)
 	for i := range recs {
 		if i > 0 {
 			dst = append(dst, ',')

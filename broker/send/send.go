@@ -78,6 +78,7 @@ type Sender struct {
 	storeHost message.Host
 	keys      *message.UniqKeys
 	replyHead []byte // of a success reply, up to the value of msgId
+	lateHead  []byte // the same of FLUSH_DISK_TIMEOUT
 	maxBody   int
 	batches   sync.Pool
 	maxLevel  int
@@ -88,7 +89,7 @@ func New(o Options) *Sender {
 	s := &Sender{o: o, storeHost: message.HostOf(o.StoreHost), keys: message.NewUniqKeys(o.StoreHost.Addr(), uint32(time.Now().UnixNano()))}
 	s.maxBody = int(o.Store.Options().MaxMessageSize)
 	s.maxLevel = len(o.Store.DelayLevels())
-	s.replyHead = s.head()
+	s.replyHead, s.lateHead = s.head(protocol.Success), s.head(protocol.FlushDiskTimeout)
 	s.batches.New = func() any { return &batch{s: s} }
 	return s
 }

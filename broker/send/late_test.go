@@ -1,0 +1,58 @@
+package send_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/skylarkmq/skylark/broker"
+	"github.com/skylarkmq/skylark/broker/brokertest"
+	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/store"
+	"github.com/skylarkmq/skylark/store/fsys"
+)
+
+// hanging is a disk whose syncs of the commit log wait for goOn.
+type hanging struct {
+	fsys.OS
+	goOn chan struct{}
+}
+
+type hangingFile struct {
+	fsys.File
+	goOn chan struct{}
+}
+
+func (h hanging) Open(path string, create bool) (fsys.File, error) {
+	f, err := h.OS.Open(path, create)
+	if err == nil && strings.Contains(path, "/commitlog/") {
+		f = hangingFile{f, h.goOn}
+	}
+	return f, err
+}
+
+func (f hangingFile) Datasync() error {
+	<-f.goOn
+	return f.File.Datasync()
+}
+
+// TestFlushDiskTimeout: the reply is a success in all but its code, since the message is stored.
+func TestFlushDiskTimeout(t *testing.T) {
+	disk := hanging{goOn: make(chan struct{})}
+	b := brokertest.Start(t, func(o *broker.Options) {
+		o.Store.FS, o.Store.FlushDiskType, o.Store.SyncFlushTimeout = disk, store.SyncFlush, 20
+	})
+	c := b.Dial(false)
+	resp := c.Call(brokertest.SendRequest("T", 0, "UNIQ_KEY\x01u\x02", "x"))
+	require.Equal(t, protocol.FlushDiskTimeout, resp.Code)
+	require.Empty(t, resp.Remark)
+	require.Equal(t, "0", brokertest.Field(t, resp, "queueOffset"))
+	require.Equal(t, "u", brokertest.Field(t, resp, "transactionId"))
+	require.Len(t, brokertest.Field(t, resp, "msgId"), 32)
+	close(disk.goOn)
+	require.Equal(t, protocol.Success, c.Call(brokertest.SendRequest("T", 0, "", "y")).Code)
+	recs := brokertest.Records(t, c.Call(brokertest.PullRequest("T", 0, 0, "*")).Body)
+	require.Len(t, recs, 2)
+	require.Equal(t, "x", string(recs[0].Body))
+}
