@@ -51,7 +51,7 @@ func (b *Broker) addRoutes() {
 func (b *Broker) adminOptions() admin.Options {
 	o := &b.o
 	return admin.Options{Logger: o.Logger, BrokerName: o.BrokerName, BrokerAddr: o.Addr(), Topics: b.topics, Groups: b.groups, Offsets: b.offsets,
-		Sessions: b.sessions, Stats: b.stats, Store: b.store,
+		Sessions: b.sessions, Stats: b.stats, Store: b.store, Cleaner: b.store,
 		Register: func(ctx context.Context) {
 			if r := b.registrar.Load(); r != nil {
 				_ = r.Register(ctx) // the registrar logs failures and tries again
@@ -73,5 +73,5 @@ func (b *Broker) runtime() admin.Runtime {
 	return admin.Runtime{Active: true, RootDir: o.StorePathRootDir, CommitLogDirs: []string{o.StorePathCommitLog},
 		ConsumeQueueDir: filepath.Join(o.StorePathRootDir, "consumequeue"), CommitLogMin: st.MinPhysical, CommitLogMax: st.MaxPhysical,
 		Flushed: st.Flushed, Dispatched: st.Dispatched, EarliestStoreTime: b.store.EarliestTime(), AppendLocked: b.store.Busy(),
-		PutFailed: st.Failed, AcceptSendFrom: b.o.StartAcceptSendRequest, DelayOffsets: b.scheduler.Offsets()}
+		PutFailed: st.Failed, Refusal: st.Refusal, AcceptSendFrom: b.o.StartAcceptSendRequest, DelayOffsets: b.scheduler.Offsets()}
 }

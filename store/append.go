@@ -76,6 +76,9 @@ type inbox struct {
 
 // Submit queues g. It never blocks. On an error the group stays the caller's and Appended is not called.
 func (s *Store) Submit(g *Group) error {
+	if why := s.refuse.Load(); why != nil {
+		return s.countRefused(g, why)
+	}
 	if s.failed.Load() {
 		return ErrReadOnly
 	}

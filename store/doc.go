@@ -18,6 +18,8 @@
 //   - flush: fdatasync of the CommitLog, each FlushInterval or, in SYNC_FLUSH, at once;
 //   - tidy: writes ConsumeQueue units from memory to their files, makes them durable, then the
 //     checkpoint; gives idle cache memory back;
+//   - retention: looks at the disks, removes the log's oldest files, then moves the queues' first offsets
+//     and removes their files;
 //   - commitlog prepares the next file in a goroutine of its own.
 //
 // # Lock order
@@ -31,6 +33,12 @@
 // that it names is durable: CommitLog first, then ConsumeQueues, then the checkpoint. Recovery scans the
 // CommitLog from the checkpoint, cuts it at the first record that is not whole and zeroes what follows,
 // and puts the missing units back. It changes nothing that a second run would not find and do again.
+// Retention removes files from the front, one by one, and only what recovery would not read: records that
+// are durable and that durable units point to. A log file is renamed into the trash, durably, before it is
+// shortened and deleted there, when its last reader has left. What a crash leaves in the trash goes at the
+// next start. A queue's last file is never removed: where its offsets go on is written nowhere else. What
+// disks too full by the options mean is ErrDiskFull: writes are refused until there is space.
+//
 // A write or sync error is final (Store.Err): the store answers reads and refuses writes. A full disk is
 // no such error: what it has no room for is taken back (round.go) and refused until there is space.
 //
@@ -41,5 +49,5 @@
 // # Files
 //
 // Java's (spec/store.md 1): lock, abort, checkpoint, commitlog/, consumequeue/. Skylark's own state is
-// under skylark/: prep/ for the next CommitLog file, watermark for how far the log was durable.
+// under skylark/: prep/ for the next CommitLog file, trash/ for removed ones, watermark for how far the log was durable.
 package store

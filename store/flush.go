@@ -254,6 +254,7 @@ func (s *Store) checkpoint() error {
 	if err := s.writeCheckpoint(); err != nil {
 		return err
 	}
+	s.durable.Store(logic)
 	return s.failUnlessFull(s.wm.write(s.wmFile, s.flushed.Load()))
 }
 

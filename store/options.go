@@ -41,6 +41,23 @@ type Options struct {
 	MaxTransferCountInDisk       int32  `prop:"maxTransferCountOnMessageInDisk"`
 	MaxFilterMessageSize         int32  `prop:"maxFilterMessageSize"` // bytes of units looked at by one pull
 
+	FileReservedTime                int32  `prop:"fileReservedTime"`            // hours
+	DeleteWhen                      string `prop:"deleteWhen"`                  // hours of the day, "04;16"
+	DiskMaxUsedSpaceRatio           int32  `prop:"diskMaxUsedSpaceRatio"`       // %, 10 to 95
+	DiskSpaceCleanForciblyRatio     int32  `prop:"diskSpaceCleanForciblyRatio"` // %, 30 to 85
+	DiskSpaceWarningLevelRatio      int32  `prop:"diskSpaceWarningLevelRatio"`  // %, 35 to 90
+	CleanFileForciblyEnable         bool   `prop:"cleanFileForciblyEnable"`
+	CleanResourceInterval           int32  `prop:"cleanResourceInterval"`           // ms
+	DeleteCommitLogFilesInterval    int32  `prop:"deleteCommitLogFilesInterval"`    // ms
+	DeleteConsumeQueueFilesInterval int32  `prop:"deleteConsumeQueueFilesInterval"` // ms
+	DeleteFileBatchMax              int32  `prop:"deleteFileBatchMax"`
+
+	// Skylark's own: bytes that all CommitLog files together may have, and bytes that must stay free on each
+	// disk of the store; 0: no limit. For either the oldest files go whatever their age; with less than
+	// MinFreeBytes left no message is taken.
+	MaxStoreBytes int64 `prop:"skylarkMaxStoreBytes"`
+	MinFreeBytes  int64 `prop:"skylarkMinFreeBytes"`
+
 	Logger zerolog.Logger
 	// FS is the file system, the real one when nil.
 	FS fsys.FS
@@ -55,6 +72,8 @@ type Options struct {
 	MaxQueuedBytes int64
 	// Now is the wall clock; nil: time.Now.
 	Now func() time.Time
+	// DiskUsage returns the space of the disk that a folder lies on; nil: fsys.DiskOf.
+	DiskUsage func(dir string) (fsys.Disk, error)
 }
 
 // DefaultOptions returns Java's defaults (MessageStoreConfig, 5.5.0).
@@ -77,6 +96,10 @@ func DefaultOptions() Options {
 		MaxTransferBytesInDisk:       64 << 10,
 		MaxTransferCountInDisk:       8,
 		MaxFilterMessageSize:         16000,
+
+		FileReservedTime: 72, DeleteWhen: "04",
+		DiskMaxUsedSpaceRatio: 75, DiskSpaceCleanForciblyRatio: 85, DiskSpaceWarningLevelRatio: 90, CleanFileForciblyEnable: true,
+		CleanResourceInterval: 10000, DeleteCommitLogFilesInterval: 100, DeleteConsumeQueueFilesInterval: 100, DeleteFileBatchMax: 10,
 	}
 }
 
@@ -112,6 +135,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.DiskUsage == nil {
+		o.DiskUsage = fsys.DiskOf
+	}
+	o.CleanResourceInterval = max(o.CleanResourceInterval, 100)
 	o.FlushIntervalCommitLog = max(o.FlushIntervalCommitLog, 10)
 	o.SyncFlushTimeout = max(o.SyncFlushTimeout, 1)
 	o.FlushIntervalConsumeQueue = max(o.FlushIntervalConsumeQueue, 10)

@@ -92,6 +92,9 @@ func (s *Store) collect(dst []byte, r GetRequest, res GetResult) ([]byte, GetRes
 	}
 	if n == 0 {
 		res.Status, res.NextOffset = OffsetFoundNull, r.Offset
+		if first := r.Queue.Min(); r.Offset < first { // cleaned since it was looked at
+			res.Status, res.NextOffset, res.MinOffset = OffsetTooSmall, first, first
+		}
 		return dst, res, nil
 	}
 	return s.records(dst, r, res, units[:n*consumequeue.UnitSize])
@@ -211,11 +214,16 @@ func (s *Store) storeTime(q *consumequeue.Queue, queueOffset int64) int64 {
 
 // EarliestTime returns the store timestamp in ms of the oldest record in the log, -1 when it is empty.
 func (s *Store) EarliestTime() int64 {
-	_, t, err := s.log.Head(s.log.Min())
-	if err != nil {
-		return -1
+	for {
+		first := s.log.Min()
+		_, t, err := s.log.Head(first)
+		switch {
+		case err == nil:
+			return t
+		case s.log.Min() == first:
+			return -1
+		}
 	}
-	return t
 }
 
 // OffsetByTime returns the offset of the first message stored at or after timestamp (ms) or, with upper,

@@ -162,6 +162,7 @@ func (s *Store) setFull(at *atomic.Pointer[error], err error) {
 		at.Store(&err)
 		if was == nil {
 			s.o.Logger.Error().Err(err).Msg("the disk is full, messages are refused")
+			s.roundNow() // retention may make room
 		}
 	case was != nil:
 		at.Store(nil)

@@ -66,6 +66,10 @@ type Store struct {
 	logFull, unitsFull atomic.Pointer[error]
 	fullAtWrite        bool // append goroutine only: the last write found no space
 
+	durable atomic.Int64             // physical offset up to which units are durable
+	refuse  atomic.Pointer[diskFull] // why no message is taken, nil: they are
+	keeper  keeper
+
 	failed    atomic.Bool
 	refused   atomic.Int64
 	errMu     sync.Mutex
@@ -106,6 +110,7 @@ func Open(o Options) (*Store, error) {
 	go s.appendLoop()
 	go s.flushLoop()
 	go s.tidyLoop()
+	go s.retentionLoop()
 	return s, nil
 }
 
@@ -127,8 +132,14 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
+	if err := s.openRetention(); err != nil {
+		return err
+	}
 	if err := s.recover(); err != nil {
 		return err
+	}
+	if s.dirtyUnits.Load() == 0 && len(s.touched) == 0 { // otherwise a checkpoint follows
+		s.durable.Store(min(s.cp.logicsPhysicalOffset, s.log.End()))
 	}
 	if err := s.openState(checkpointPath(root), checkpointSize, &s.cpFile); err != nil {
 		return err
@@ -179,6 +190,8 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) close() error {
+	close(s.keeper.stop)
+	<-s.keeper.done
 	s.in.mu.Lock()
 	s.in.closed = true
 	s.in.mu.Unlock()
@@ -324,6 +337,10 @@ type Stats struct {
 	QueuedGroups                                  int
 	Failed                                        int64 // records refused since start
 	Writable                                      bool
+	// Refusal says which disk is too full for messages to be taken, "" when none is.
+	Refusal string
+	// RemovedFiles and RemovedBytes are CommitLog files that retention has removed since start.
+	RemovedFiles, RemovedBytes int64
 }
 
 // Stats returns the figures of now.
@@ -331,7 +348,17 @@ func (s *Store) Stats() Stats {
 	s.in.mu.Lock()
 	n := len(s.in.groups)
 	s.in.mu.Unlock()
-	return Stats{s.log.Min(), s.log.End(), s.flushed.Load(), s.dispatched.Load(), n, s.refused.Load(), !s.failed.Load()}
+	st := Stats{s.log.Min(), s.log.End(), s.flushed.Load(), s.dispatched.Load(), n, s.refused.Load(), !s.failed.Load(),
+		"", s.keeper.removedFiles.Load(), s.keeper.removedBytes.Load()}
+	for _, full := range []*atomic.Pointer[error]{&s.logFull, &s.unitsFull} {
+		if err := full.Load(); err != nil {
+			st.Refusal = (*err).Error()
+		}
+	}
+	if why := s.refuse.Load(); why != nil {
+		st.Writable, st.Refusal = false, why.why
+	}
+	return st
 }
 
 // Options returns the options in use, defaults filled in.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/fsys"
 )
 
 // sink waits for groups.
@@ -33,6 +34,7 @@ func testOptions(dir string) Options {
 	o.StorePathRootDir = dir
 	o.MappedFileSizeCommitLog = 16 << 10
 	o.MappedFileSizeConsumeQueue = 20 * 50
+	o.DiskUsage = func(string) (fsys.Disk, error) { return fsys.Disk{Total: 1 << 40, Free: 1 << 40, Usable: 1 << 40}, nil }
 	return o
 }
 

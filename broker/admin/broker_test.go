@@ -79,7 +79,7 @@ func startBroker(t *testing.T, change func(o *Options)) *testBroker {
 	b.store, err = store.Open(so)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.store.Close()) })
-	o.Store = b.store
+	o.Store, o.Cleaner = b.store, b.store
 	o.Register = func(context.Context) { b.registered.Add(1) }
 	o.Config = func() []properties.KV { return []properties.KV{{Key: "b", Value: "2"}, {Key: "a", Value: "x=1"}} }
 	o.ConfigVersion = func() body.DataVersion { return body.DataVersion{Counter: 3, Timestamp: 1700000000000} }

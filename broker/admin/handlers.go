@@ -58,6 +58,7 @@ type Options struct {
 	Sessions   *session.Table
 	Stats      *stats.Stats
 	Store      Store
+	Cleaner    Cleaner
 	// Register tells the name servers of changed topics and waits for them until ctx ends, so that a client
 	// that has made a topic finds its route; it may be nil.
 	Register func(ctx context.Context)
@@ -115,6 +116,10 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 		{Code: protocol.GetMinOffset, Lane: admin, Handle: mux.Handle(h.minOffset)},
 		{Code: protocol.GetEarliestMsgStoreTime, Lane: admin, Handle: mux.Handle(h.earliestStoreTime)},
 		{Code: protocol.ViewMessageByID, Lane: query, Handle: mux.Handle(h.viewMessage)},
+
+		{Code: protocol.CleanExpiredConsumeQueue, Lane: admin, Handle: mux.HandleBare(h.cleanExpiredConsumeQueue)},
+		{Code: protocol.CleanUnusedTopic, Lane: admin, Handle: mux.HandleBare(h.cleanUnusedTopic)},
+		{Code: protocol.DeleteExpiredCommitLog, Lane: admin, Handle: mux.HandleBare(h.deleteExpiredCommitLog)},
 
 		{Code: protocol.GetAllConsumerOffset, Lane: admin, Handle: mux.HandleBare(h.allOffsets)},
 		{Code: protocol.GetAllDelayOffset, Lane: admin, Handle: mux.HandleBare(h.allDelayOffsets)},

@@ -7,13 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
+	"github.com/skylarkmq/skylark/store/fsys"
 )
 
 // Runtime are the figures of GET_BROKER_RUNTIME_INFO that neither the statistics nor the lanes know.
@@ -35,6 +34,9 @@ type Runtime struct {
 	AppendLocked time.Duration
 	// PutFailed counts messages that could not be stored.
 	PutFailed int64
+	// Refusal says why no message is taken for want of disk space, "" when they are. Java shows nothing of the
+	// kind, we show skylarkRefusal while it lasts.
+	Refusal string
 	// AcceptSendFrom is startAcceptSendRequestTimeStamp, ms.
 	AcceptSendFrom int64
 	// DelayOffsets are the delivered and the newest queue offset of each delay level that has an offset.
@@ -146,8 +148,11 @@ func putDisks(kv map[string]string, rt *Runtime) {
 	}
 	kv["commitLogDiskRatio"] = javaDouble(lowest)
 	kv["consumeQueueDiskRatio"] = javaDouble(usedRatio(rt.ConsumeQueueDir))
-	if d, ok := diskOf(rt.RootDir); ok {
-		kv["commitLogDirCapacity"] = fmt.Sprintf("Total : %s, Free : %s.", readableBytes(d.total), readableBytes(d.free))
+	if d, err := fsys.DiskOf(rt.RootDir); err == nil {
+		kv["commitLogDirCapacity"] = fmt.Sprintf("Total : %s, Free : %s.", readableBytes(d.Total), readableBytes(d.Free))
+	}
+	if rt.Refusal != "" {
+		kv["skylarkRefusal"] = rt.Refusal
 	}
 }
 
@@ -161,31 +166,14 @@ func (h *Handlers) putLanes(kv map[string]string) {
 	}
 }
 
-type disk struct{ total, free, usable int64 }
-
-func diskOf(dir string) (disk, bool) {
-	var s unix.Statfs_t
-	if unix.Statfs(dir, &s) != nil {
-		return disk{}, false
-	}
-	unit := int64(s.Bsize)
-	return disk{int64(s.Blocks) * unit, int64(s.Bfree) * unit, int64(s.Bavail) * unit}, true
-}
-
 // usedRatio returns which part of a folder's disk is used, in whole percents rounded up, or -1 when the
 // folder does not exist. Java: UtilAll.getDiskPartitionSpaceUsedPercent.
 func usedRatio(dir string) float64 {
-	d, ok := diskOf(dir)
-	if !ok || d.total == 0 {
-		return -1
+	d, err := fsys.DiskOf(dir)
+	if percent := d.UsedPercent(); err == nil && percent >= 0 {
+		return float64(percent) / 100
 	}
-	used := d.total - d.free
-	all := used + d.usable
-	percent := used * 100 / all
-	if used*100%all != 0 {
-		percent++
-	}
-	return float64(percent) / 100
+	return -1
 }
 
 // readableBytes spells a size in powers of 1024. Java: MixAll.humanReadableByteCount.

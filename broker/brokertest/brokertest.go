@@ -19,6 +19,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/frame"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/store/fsys"
 )
 
 // Broker is a running broker of a test.
@@ -38,6 +39,7 @@ func Start(t testing.TB, change ...func(*broker.Options)) *Broker {
 	o.Store.StorePathRootDir = t.TempDir()
 	o.Store.MappedFileSizeCommitLog = 1 << 20
 	o.Store.MappedFileSizeConsumeQueue = 2000
+	o.Store.DiskUsage = func(string) (fsys.Disk, error) { return fsys.Disk{Total: 2, Free: 2, Usable: 2}, nil } // not this machine's
 	for _, fn := range change {
 		fn(&o)
 	}

@@ -150,7 +150,7 @@ func storeRefusal(err error) *protocol.Command {
 		return protocol.NewResponse(protocol.SystemBusy, "[PC_SYNCHRONIZED]broker busy, start flow control for a while")
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrReadOnly):
 		return protocol.NewResponse(protocol.ServiceNotAvailable, fmt.Sprintf("service not available now. It may be caused by one of the following reasons: the broker is shutting down or its disk failed, %s", err))
-	case errors.Is(err, store.ErrNoSpace):
+	case errors.Is(err, store.ErrDiskFull), errors.Is(err, store.ErrNoSpace):
 		return protocol.NewResponse(protocol.ServiceNotAvailable, fmt.Sprintf("service not available now. It may be caused by one of the following reasons: the broker's disk is full, %s", err))
 	}
 	return protocol.NewResponse(protocol.SystemError, err.Error())

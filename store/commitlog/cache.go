@@ -49,7 +49,7 @@ func (c *cache) read(dst []byte, offset int64, size int, files *segment.Files, e
 		if (no+1)*blockSize > end || no*blockSize < file.Base || (no+1)*blockSize > file.Base+files.FileSize() {
 			at := len(dst)
 			dst = grow(dst, int(n))
-			if err := files.ReadAt(dst[at:], offset); err != nil {
+			if err := readAt(files, dst[at:], offset); err != nil {
 				return dst[:at], fmt.Errorf("cannot read the commit log at %d: %w", offset, err)
 			}
 		} else {
@@ -87,7 +87,7 @@ func (c *cache) get(no int64, files *segment.Files) (*block, error) {
 	if b.b == nil {
 		b.b = make([]byte, blockSize)
 	}
-	b.err = files.ReadAt(b.b, no*blockSize)
+	b.err = readAt(files, b.b, no*blockSize)
 	close(b.ready)
 	if b.err != nil {
 		c.mu.Lock()

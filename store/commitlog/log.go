@@ -268,13 +268,19 @@ func (l *Log) Read(dst []byte, offset int64, size int, dense bool) ([]byte, erro
 	}
 	at := len(dst)
 	dst = grow(dst, size)
-	if err := l.files.ReadAt(dst[at:], offset); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = ErrNoRecord
-		}
+	if err := readAt(l.files, dst[at:], offset); err != nil {
 		return dst[:at], fmt.Errorf("cannot read %d bytes of the commit log at %d: %w", size, offset, err)
 	}
 	return dst, nil
+}
+
+// readAt fills p from offset. Where no file is, not any more perhaps, there is no record.
+func readAt(files *segment.Files, p []byte, offset int64) error {
+	err := files.ReadAt(p, offset)
+	if errors.Is(err, io.EOF) {
+		return ErrNoRecord
+	}
+	return err
 }
 
 func grow(dst []byte, n int) []byte {
@@ -296,7 +302,7 @@ func (l *Log) Head(offset int64) (size int, storeTimestamp int64, err error) {
 	if offset < l.Min() || offset+message.MinRecord > l.End() || l.Left(offset) < message.MinRecord {
 		return 0, 0, fmt.Errorf("%w: %d", ErrNoRecord, offset)
 	}
-	if err := l.files.ReadAt(b[:], offset); err != nil {
+	if err := readAt(l.files, b[:], offset); err != nil {
 		return 0, 0, fmt.Errorf("cannot read the commit log at %d: %w", offset, err)
 	}
 	m, size := message.Magic(b[:]), message.Size(b[:])
@@ -322,6 +328,26 @@ func (l *Log) Record(dst []byte, offset int64) ([]byte, message.Record, error) {
 		return dst[:at], r, fmt.Errorf("cannot read the message at %d: %w", offset, err)
 	}
 	return dst, r, nil
+}
+
+// RemoveFirst moves the first file of several to the path trash, and its records are gone. The caller
+// deletes it when no reader is in it any more.
+func (l *Log) RemoveFirst(trash string) (*segment.File, error) { return l.files.RemoveFirst(trash) }
+
+// Entries returns the files of the log with their times, in order.
+func (l *Log) Entries() ([]fsys.Entry, error) {
+	all, err := l.o.FS.List(l.o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list %s: %w", l.o.Dir, err)
+	}
+	row := l.files.All()
+	out := make([]fsys.Entry, 0, len(row))
+	for _, e := range all {
+		if n := len(out); n < len(row) && !e.Dir && e.Name == filepath.Base(row[n].Path()) {
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }
 
 // Trim gives back the memory of cached blocks that nobody used since the last Trim.

@@ -58,7 +58,7 @@ func (q *Queue) load(match func(*Queue, int64, Unit) bool) error {
 			return err
 		}
 		if end > 0 || len(bases) == 1 {
-			q.hasFile = last
+			q.hasFile, q.firstFile = last, bases[0]
 			q.max.Store(last/UnitSize + end)
 			if end > 0 && u.Size != preBlankSize {
 				q.maxPhys = u.PhysicalOffset + int64(u.Size)
@@ -180,25 +180,6 @@ func (q *Queue) loadMin(base int64) error {
 	return failed
 }
 
-// CorrectMin moves the first offset to the first unit whose record begins at or behind minPhysical.
-func (q *Queue) CorrectMin(minPhysical int64) error {
-	if minPhysical <= 0 || q.Max() == q.Min() {
-		return nil
-	}
-	lo := q.Min()
-	var failed error
-	n := sort.Search(int(q.Max()-lo), func(i int) bool {
-		var b [UnitSize]byte
-		if _, err := q.Read(lo+int64(i), b[:]); err != nil && failed == nil {
-			failed = err
-		}
-		u := GetUnit(b[:])
-		return u.Size != preBlankSize && u.PhysicalOffset >= minPhysical
-	})
-	q.SetMin(lo + int64(n))
-	return failed
-}
-
 // Cut forgets the units from offset on; maxPhysical is where the record of the one before it ends. What
 // the files hold there is written over by the units that follow. No unit may wait in memory.
 func (q *Queue) Cut(offset, maxPhysical int64) {
@@ -215,7 +196,7 @@ func (q *Queue) Reset() error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.deleted, q.hasFile, q.maxPhys, q.tailBase = false, -1, 0, 0
+	q.deleted, q.hasFile, q.firstFile, q.maxPhys, q.minPhys, q.tailBase = false, -1, 0, 0, 0, 0
 	q.min.Store(0)
 	q.max.Store(0)
 	q.Next = 0

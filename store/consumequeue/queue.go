@@ -74,15 +74,17 @@ type Queue struct {
 
 	min, max atomic.Int64 // readers see [min, max)
 
-	mu       sync.Mutex
-	maxPhys  int64 // end of the record of the last unit
-	tail     []byte
-	tailBase int64 // queue offset of the first unit in tail
-	flushing []byte
-	spare    []byte
-	hasFile  int64 // base in bytes of the last file known to exist, -1: none
-	deleted  bool
-	dropped  int // bytes of units that waited when the queue was deleted
+	mu        sync.Mutex
+	maxPhys   int64 // end of the record of the last unit
+	tail      []byte
+	tailBase  int64 // queue offset of the first unit in tail
+	flushing  []byte
+	spare     []byte
+	hasFile   int64 // base in bytes of the last file known to exist, -1: none
+	firstFile int64 // base in bytes of the first file, when there is one
+	minPhys   int64 // no unit from min on points in front of it; it may be too low
+	deleted   bool
+	dropped   int // bytes of units that waited when the queue was deleted
 }
 
 // New returns an empty queue that no file belongs to.
@@ -128,6 +130,9 @@ func (q *Queue) Append(u Unit) (dirty bool, size int) {
 	q.tail = append(q.tail, make([]byte, UnitSize)...)
 	PutUnit(q.tail[n:], u)
 	q.maxPhys = u.PhysicalOffset + int64(u.Size)
+	if q.max.Load() == q.min.Load() {
+		q.minPhys = u.PhysicalOffset
+	}
 	q.max.Add(1)
 	dirty = n == 0 && len(q.flushing) == 0
 	size = len(q.tail)
@@ -194,6 +199,9 @@ func (q *Queue) Read(offset int64, dst []byte) (int, error) {
 	q.mu.Unlock()
 	if fromFile := min(fileEnd-offset, want); fromFile > 0 {
 		if err := q.readFiles(offset*UnitSize, dst[:fromFile*UnitSize]); err != nil {
+			if offset < q.Min() && errors.Is(err, fs.ErrNotExist) {
+				return 0, nil // cleaned meanwhile
+			}
 			return 0, err
 		}
 	}
@@ -283,6 +291,9 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string)) e
 		}
 		touched(path)
 		q.mu.Lock()
+		if q.hasFile < 0 {
+			q.firstFile = base
+		}
 		q.hasFile = base
 		q.mu.Unlock()
 		buf = buf[n:]

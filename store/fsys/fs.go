@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +29,8 @@ type Entry struct {
 	Name string
 	Dir  bool
 	Size int64
+	// Modified is when a file was written last.
+	Modified time.Time
 }
 
 // File is an open file. Reads and writes name their offset and may run at the same time.
@@ -83,7 +86,7 @@ func (OS) List(dir string) ([]Entry, error) {
 			if err != nil {
 				return nil, err
 			}
-			e.Size = info.Size()
+			e.Size, e.Modified = info.Size(), info.ModTime()
 		}
 		out = append(out, e)
 	}

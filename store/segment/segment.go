@@ -37,10 +37,40 @@ type File struct {
 	fsys.File
 	Base int64 // offset of its first byte
 	path string
+	refs atomic.Int64 // the row's and one for each read that runs; without any the file is closed
 }
 
-// Path returns where the file is.
+func newFile(f fsys.File, base int64, path string) *File {
+	nf := &File{File: f, Base: base, path: path}
+	nf.refs.Store(1)
+	return nf
+}
+
+// Path returns where the file was opened.
 func (f *File) Path() string { return f.path }
+
+// hold keeps the file open until release, unless it is closed already.
+func (f *File) hold() bool {
+	for {
+		n := f.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if f.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (f *File) release() error {
+	if f.refs.Add(-1) == 0 {
+		return f.Close()
+	}
+	return nil
+}
+
+// Idle reports whether a file that was removed from its row is closed: no reader is left in it.
+func (f *File) Idle() bool { return f.refs.Load() == 0 }
 
 // Open reads the folder and opens its files. Like Java it refuses a file whose size is wrong or whose
 // name is no offset, because nothing behind it could be trusted; an empty last file is removed, it was
@@ -81,7 +111,7 @@ func Open(fs fsys.FS, dir string, size int64) (*Files, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot open %s: %w", path, err)
 		}
-		row = append(row, &File{f, base, path})
+		row = append(row, newFile(f, base, path))
 	}
 	sort.Slice(row, func(i, j int) bool { return row[i].Base < row[j].Base })
 	for i := 1; i < len(row); i++ {
@@ -130,12 +160,14 @@ func (s *Files) Find(offset int64) *File {
 	return nil
 }
 
-// ReadAt fills p from offset; p must not reach over a file's end. It fails with io.EOF where no file is.
+// ReadAt fills p from offset; p must not reach over a file's end. It fails with io.EOF where no file is. A
+// file that is removed meanwhile stays open, and whole, until the read is done.
 func (s *Files) ReadAt(p []byte, offset int64) error {
 	f := s.Find(offset)
-	if f == nil || offset+int64(len(p)) > f.Base+s.size {
+	if f == nil || offset+int64(len(p)) > f.Base+s.size || !f.hold() {
 		return io.EOF
 	}
+	defer f.release()
 	n, err := f.ReadAt(p, offset-f.Base)
 	if n == len(p) {
 		return nil
@@ -156,7 +188,7 @@ func (s *Files) Add(path string, base int64) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", to, err)
 	}
-	nf := &File{f, base, to}
+	nf := newFile(f, base, to)
 	row := append(append([]*File(nil), s.All()...), nf)
 	s.row.Store(&row)
 	return nf, nil
@@ -175,12 +207,41 @@ func (s *Files) RemoveFrom(base int64) error {
 		}
 		kept := append([]*File(nil), row[:n]...)
 		s.row.Store(&kept)
-		_ = row[n].Close()
+		_ = row[n].release()
 	}
 	if keep < len(row) {
 		return s.SyncDir()
 	}
 	return nil
+}
+
+// RemoveFirst moves the first file of several to the path trash, durably, and returns it. Readers that are
+// in it finish; the caller deletes it when it is idle. Removing from the front, one by one, leaves a row
+// without a hole whenever the process dies.
+func (s *Files) RemoveFirst(trash string) (*File, error) {
+	f, err := s.dropFirst(trash)
+	if err != nil {
+		return nil, err
+	}
+	// Not under the lock: an append that needs the next file must not wait for this.
+	return f, s.SyncDir()
+}
+
+func (s *Files) dropFirst(trash string) (*File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row := s.All()
+	if len(row) < 2 {
+		return nil, fmt.Errorf("BUG: the last file of %s is not to be removed", s.dir)
+	}
+	f := row[0]
+	if err := s.fs.Rename(f.path, trash); err != nil {
+		return nil, fmt.Errorf("cannot remove %s: %w", f.path, err)
+	}
+	kept := append([]*File(nil), row[1:]...)
+	s.row.Store(&kept)
+	_ = f.release()
+	return f, nil
 }
 
 // SyncDir makes the names in the folder durable.
@@ -192,7 +253,7 @@ func (s *Files) Close() error {
 	defer s.mu.Unlock()
 	var first error
 	for _, f := range s.All() {
-		if err := f.Close(); err != nil && first == nil {
+		if err := f.release(); err != nil && first == nil {
 			first = err
 		}
 	}

@@ -59,7 +59,29 @@ JSON file of their own and are not read.
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Name, cell(k.Default), status(k, used))
 		}
 	}
+	b.WriteString("\n## Skylark's own\n\nKeys that Java does not have.\n\n| key | default | what it does |\n|---|---|---|\n")
+	for _, k := range ownKeys {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", k.name, cell(k.value), k.what)
+	}
 	return b.String()
+}
+
+// ownKeys are the keys that no Java class has.
+var ownKeys = []struct{ name, value, what string }{
+	{"skylarkMaxStoreBytes", "0", "Most bytes that all commit log files together may have; above, the oldest files go whatever their age. The last file never goes, so the log has at least one. 0: no limit."},
+	{"skylarkMinFreeBytes", "0", "Bytes that must stay free on each disk of the store. With less, the oldest commit log files go whatever their age (unless `cleanFileForciblyEnable=false`); while that is not enough, no message is taken (code 14). With it the disk ratios may be up to 100. 0: no limit."},
+}
+
+func TestOwnKeysAreDescribed(t *testing.T) {
+	known := Known()
+	for name := range usedKeys() {
+		described := slices.ContainsFunc(ownKeys, func(k struct{ name, value, what string }) bool { return k.name == name })
+		require.Equal(t, !slices.Contains(known, name), described, name)
+	}
+	used := usedKeys()
+	for _, k := range ownKeys {
+		require.True(t, used[k.name], k.name)
+	}
 }
 
 func status(k Key, used map[string]bool) string {

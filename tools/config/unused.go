@@ -97,7 +97,7 @@ var rules = []rule{
 	{reason: Mmap, parts: []string{"warmmapedfile", "transientstorepool", "withoutmmap"}, names: []string{
 		"putConsumeQueueDataByFileChannel", "sharedByteBufferNum", "fastFailIfNoBufferInStorePool",
 		"commitIntervalCommitLog", "commitCommitLogLeastPages", "commitCommitLogThoroughInterval",
-		"wakeCommitWhenPutMessage",
+		"wakeCommitWhenPutMessage", "destroyMapedFileIntervalForcibly", "redeleteHangedFileInterval",
 	}},
 	{reason: RocksDB, parts: []string{"rocksdb", "combinecq", "combineassign", "popconsumerkv"}, names: []string{
 		"configManagerVersion", "persistConsumerOffsetIncrementally", "bottomMostCompressionTypeForConsumeQueueStore",

@@ -1,0 +1,92 @@
+package consumequeue
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sort"
+)
+
+// CorrectMin moves the first offset to the first unit whose record begins at or behind minPhysical.
+// A queue that is known to begin there costs no disk access. Only one goroutine at a time may call it.
+// Java: ConsumeQueue.correctMinOffset.
+func (q *Queue) CorrectMin(minPhysical int64) error {
+	q.mu.Lock()
+	lo, hi := q.Min(), q.Max()
+	known, gone := q.minPhys >= minPhysical, q.maxPhys > 0 && q.maxPhys <= minPhysical
+	q.mu.Unlock()
+	if known || lo == hi {
+		return nil
+	}
+	if gone { // all of it
+		q.begin(hi, minPhysical)
+		return nil
+	}
+	var failed error
+	behind := func(offset int64) bool {
+		u, _, err := q.At(offset)
+		if err != nil && failed == nil {
+			failed = err
+		}
+		return u.Size != preBlankSize && u.PhysicalOffset >= minPhysical
+	}
+	n := 0
+	if !behind(lo) {
+		n = sort.Search(int(hi-lo), func(i int) bool { return behind(lo + int64(i)) })
+	}
+	if failed != nil {
+		return failed
+	}
+	q.begin(lo+int64(n), minPhysical)
+	return nil
+}
+
+// begin moves the first offset forward to min, whose record does not begin in front of minPhysical.
+func (q *Queue) begin(min, minPhysical int64) {
+	q.SetMin(min)
+	q.mu.Lock()
+	q.minPhys = max(q.minPhys, minPhysical)
+	q.mu.Unlock()
+}
+
+// Expired reports whether the queue has files in front of its first unit, not counting its last file: that
+// is all that tells after a restart where the queue's offsets go on.
+func (q *Queue) Expired() bool {
+	from, to := q.expired()
+	return from < to
+}
+
+// expired returns the bases of the first file that may go and of the first that stays.
+func (q *Queue) expired() (from, to int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.deleted || q.hasFile < 0 {
+		return 0, 0
+	}
+	_, begin := q.path(q.Min() * UnitSize)
+	return q.firstFile, min(begin, q.hasFile)
+}
+
+// RemoveExpired removes the files in front of the queue's first unit and returns how many there were. It
+// never removes the last file. No Flush or Delete of the queue may run. Removing them in order leaves a row
+// without a hole whenever the process dies.
+func (q *Queue) RemoveExpired() (int, error) {
+	from, to := q.expired()
+	removed := 0
+	for ; from < to; from += q.c.FileSize {
+		path, _ := q.path(from)
+		if err := q.c.FS.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return removed, fmt.Errorf("cannot remove %s: %w", path, err)
+		}
+		q.c.Handles.Forget(path)
+		q.mu.Lock()
+		q.firstFile = from + q.c.FileSize
+		q.mu.Unlock()
+		if removed++; from+q.c.FileSize < to {
+			if err := q.c.FS.SyncDir(q.dir()); err != nil {
+				return removed, err
+			}
+		}
+	}
+	return removed, nil
+}
