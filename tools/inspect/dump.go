@@ -23,7 +23,9 @@ type printer struct {
 	json bool
 }
 
-func newPrinter(w io.Writer, json bool) *printer { return &printer{bufio.NewWriterSize(w, 64<<10), json} }
+func newPrinter(w io.Writer, json bool) *printer {
+	return &printer{bufio.NewWriterSize(w, 64<<10), json}
+}
 
 func (p *printer) line(v fmt.Stringer) error {
 	if !p.json {

@@ -314,7 +314,7 @@ func (c *checker) record(q *queue, r *message.Record) error {
 		return nil // the queue's files alone told
 	}
 	want := consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: c.v.tagsCode(r)}
-	if !ok || u == (consumequeue.Unit{}) || u.Size == preBlank {
+	if !ok || u.PhysicalOffset < 0 || u.Size <= 0 || u.Size == preBlank {
 		if q.missTo != r.QueueOffset || q.missTo == q.missFrom {
 			c.endMissing(q)
 			q.missFrom, q.missPhys = r.QueueOffset, r.PhysicalOffset

@@ -37,8 +37,8 @@ type repairer struct {
 // Repair mends what it can and returns the summary of a check afterwards. It fails with fsys.ErrLocked
 // while a broker has the store.
 func Repair(ctx context.Context, o Options, r RepairOptions) (Summary, error) {
-	o = withDefaults(o)
-	m := &repairer{ctx: ctx, o: o, r: r, aside: filepath.Join(o.Root, "skylark", "moved-"+o.Now().Format("20060102150405"))}
+	now := withDefaults(o).Now()
+	m := &repairer{ctx: ctx, o: o, r: r, aside: filepath.Join(o.Root, "skylark", "moved-"+now.Format("20060102150405"))}
 	if r.DryRun {
 		c, err := check(ctx, o, r.Finding)
 		if err != nil {
@@ -216,6 +216,7 @@ func (m *repairer) change(path string, fn func(f fsys.File) error) error {
 
 // mendLog changes the files of the log: strays, damaged ranges, the stale tail.
 func (m *repairer) mendLog(c *checker) error {
+	defer c.v.close()
 	for _, path := range c.v.stray {
 		if err := m.move(path, "it does not belong there"); err != nil {
 			return err

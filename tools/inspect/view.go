@@ -51,10 +51,10 @@ type logFile struct {
 
 // open finds out what is there. It fails with ErrNoStore when nothing is.
 func open(o Options) (*view, error) {
-	o = withDefaults(o)
 	if strings.Contains(o.CommitLog, ",") {
 		return nil, fmt.Errorf("cannot check: storePathCommitLog %q names several folders", o.CommitLog)
 	}
+	o = withDefaults(o)
 	levels, err := store.ParseDelayLevels(o.DelayLevels)
 	if err != nil {
 		return nil, err
