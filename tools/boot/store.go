@@ -114,6 +114,9 @@ func flagsFirst(args []string, root *cli.Command) []string {
 			out = append(out, rest[0])
 		}
 	}
+	if slices.Contains(out, "-h") || slices.Contains(out, "--help") {
+		return out // help with words behind it would be help on these
+	}
 	if len(words) > 0 {
 		out = append(append(out, "--"), words...)
 	}

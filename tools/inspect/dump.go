@@ -185,7 +185,7 @@ func DumpQueue(ctx context.Context, o Options, topic string, id int32, from, cou
 	defer v.close()
 	c := &checker{ctx: ctx, v: v, report: func(Finding) {}, queues: map[queueKey]*queue{}}
 	q := c.queue(queueKey{topic, id})
-	if filepath.Dir(filepath.Dir(q.dir)) != filepath.Join(v.root, "consumequeue") || !isDir(q.dir) {
+	if topic != filepath.Base(topic) || topic == ".." || !isDir(q.dir) {
 		return fmt.Errorf("%w: %s is no folder", ErrNoStore, q.dir)
 	}
 	q.exists = true

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -31,8 +30,10 @@ func TestRepairBuildsQueuesAnew(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, 30)
 	for name, damage := range map[string]func(d string){
-		"unit":    func(d string) { flip(t, queuePath(d, "A", 0, 1), 5*20+7, 1) },
-		"hole":    func(d string) { edit(t, queuePath(d, "A", 0, 0), func(b []byte) []byte { clear(b[100:200]); return b }) },
+		"unit": func(d string) { flip(t, queuePath(d, "A", 0, 1), 5*20+7, 1) },
+		"hole": func(d string) {
+			edit(t, queuePath(d, "A", 0, 0), func(b []byte) []byte { clear(b[100:200]); return b })
+		},
 		"folder":  func(d string) { require.NoError(t, os.RemoveAll(filepath.Join(d, "consumequeue", "A"))) },
 		"all":     func(d string) { require.NoError(t, os.RemoveAll(filepath.Join(d, "consumequeue"))) },
 		"file":    func(d string) { require.NoError(t, os.Remove(queuePath(d, "A", 0, 1))) },
@@ -49,7 +50,7 @@ func TestRepairBuildsQueuesAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := copyTree(t, root)
 			damage(dir)
-			damaged := copyTree(t, filepath.Join(dir, "consumequeue"))
+			damaged := copyTree(t, dir)
 			steps, lines, s := mend(t, sizes(dir), RepairOptions{})
 			requireClean(t, dir, steps, lines)
 			require.EqualValues(t, 420, s.Units)
@@ -62,7 +63,7 @@ func TestRepairBuildsQueuesAnew(t *testing.T) {
 			for _, path := range moved {
 				b, err := os.ReadFile(path)
 				require.NoError(t, err)
-				was, err := os.ReadFile(filepath.Join(damaged, "A", "0", filepath.Base(path)))
+				was, err := os.ReadFile(filepath.Join(damaged, "consumequeue", "A", "0", filepath.Base(path)))
 				require.NoError(t, err)
 				require.Equal(t, was, b)
 			}
@@ -114,14 +115,14 @@ func TestFillKeepsEveryIntactMessage(t *testing.T) {
 		lostB  []int
 	}{
 		{"one record", func(d string) { flip(t, logPath(d, 0), middle+90, 1) }, []int{10}, nil},
-		{"one record, queues gone", func(d string) {
+		{"one record and the queues", func(d string) {
 			flip(t, logPath(d, 0), middle+90, 1)
 			require.NoError(t, os.RemoveAll(filepath.Join(d, "consumequeue")))
 		}, []int{10}, nil},
 		{"a page", func(d string) {
 			edit(t, logPath(d, 0), func(b []byte) []byte { clear(b[middle : recs["B"][11].PhysicalOffset+5]); return b })
 		}, []int{10, 11, 12, 13}, []int{7, 8, 9, 10, 11}},
-		{"a page, queues gone", func(d string) {
+		{"a page and the queues", func(d string) {
 			edit(t, logPath(d, 0), func(b []byte) []byte { clear(b[middle : recs["B"][11].PhysicalOffset+5]); return b })
 			require.NoError(t, os.RemoveAll(filepath.Join(d, "consumequeue")))
 		}, []int{10, 11, 12, 13}, []int{7, 8, 9, 10, 11}},
@@ -234,10 +235,10 @@ func TestLayoutCoversTheRange(t *testing.T) {
 	t.Parallel()
 	q := &queue{queueKey: queueKey{"T", 4}}
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 20000 {
+	for range 3000 {
 		from := random.Int64N(1000)
 		s := span{from: from, to: from + 8 + random.Int64N(2000)}
-		if random.IntN(50) == 0 {
+		if random.IntN(300) == 0 {
 			s.to += 3 * maxFiller
 		}
 		end := s.to
@@ -258,7 +259,6 @@ func TestLayoutCoversTheRange(t *testing.T) {
 			require.Equal(t, at, p.from)
 			b, err := p.bytes(1000)
 			require.NoError(t, err)
-			require.Len(t, b, int(min(p.to-p.from, max(int64(len(b)), 8))))
 			if p.queueID == blankPiece {
 				require.Equal(t, end, p.to)
 			} else {
@@ -266,7 +266,8 @@ func TestLayoutCoversTheRange(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, isFiller(&r))
 				require.Equal(t, p.from, r.PhysicalOffset)
-				require.LessOrEqual(t, p.to+min(end-s.to, 1)*0, s.to)
+				require.Len(t, b, int(p.to-p.from))
+				require.True(t, p.to+message.BlankSize <= end)
 			}
 			at = p.to
 		}
@@ -279,7 +280,7 @@ func TestRepairAfterRandomDamage(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	fill(t, root, 20)
-	rounds := uint64(40)
+	rounds := uint64(25)
 	if testing.Short() {
 		rounds = 5
 	}
@@ -303,6 +304,11 @@ func TestRepairAfterRandomDamage(t *testing.T) {
 		_, _, after := mend(t, sizes(dir), RepairOptions{Fill: true})
 		if s.Damaged == 0 {
 			require.Zero(t, after.Damaged, "seed %d", seed)
+		}
+		if after.Damaged == 0 {
+			k, err := store.Open(storeOptions(copyTree(t, dir)))
+			require.NoError(t, err, "seed %d: a store without damage opens", seed)
+			require.NoError(t, k.Close())
 		}
 		third, _ := look(t, sizes(dir))
 		_, _ = Check(t.Context(), Options{Root: dir}, func(Finding) {})
@@ -339,5 +345,4 @@ func TestUnitsAreJavas(t *testing.T) {
 	require.Equal(t, "2␁", strings.Trim(visible("2\x01"), `"`))
 	require.Equal(t, `"a\x1b"`, printable("a\x1b"))
 	require.Equal(t, "a", printable("a"))
-	require.Equal(t, fmt.Sprint(keyHash("TopicA", "key3")), fmt.Sprint(max(keyHash("TopicA", "key3"), 0)))
 }
