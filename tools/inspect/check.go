@@ -268,17 +268,12 @@ func (c *checker) pointsTo(q *queue, n int64, u lost) (target, error) {
 	if i < len(c.fillers) && c.fillers[i].phys == u.phys && c.fillers[i].size == u.size {
 		return itsRecord, nil
 	}
-	if int64(u.size) > c.v.logLen {
-		return otherRecord, nil
-	}
-	b := make([]byte, u.size)
-	got, err := c.v.readLog(b, u.phys)
+	_, r, err := c.v.record(nil, u.phys)
 	if err != nil {
 		return itsRecord, err
 	}
-	r, err := message.Parse(b[:got], false)
 	// A light queue holds units of records that belong to other topics. Java: MultiDispatch.
-	if err == nil && r.Size == int(u.size) && r.PhysicalOffset == u.phys &&
+	if r != nil && r.Size == int(u.size) &&
 		(r.Topic == q.topic && r.QueueID == q.id && r.QueueOffset == n || strings.HasPrefix(q.topic, "%LMQ%")) {
 		return itsRecord, nil // compared when the walk met it
 	}

@@ -54,6 +54,37 @@ func TestRunningStoreHasNoDamage(t *testing.T) {
 	require.Contains(t, lines[0], "WARNING consumequeue/A/0@0: queue A-0: no units for offsets 0 to 139")
 }
 
+// TestCheckBesideABusyBroker: while the log, the queues and their files grow under it a check finds no damage.
+func TestCheckBesideABusyBroker(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	o := storeOptions(root)
+	o.FlushIntervalConsumeQueue = 10
+	s, err := store.Open(o)
+	require.NoError(t, err)
+	defer s.Close()
+	put(t, s, "A", 0, 0, 7)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 1; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				put(t, s, "A", 0, i*7, 7)
+				put(t, s, "B", int32(i%5), i/5, 1)
+			}
+		}
+	}()
+	for range 30 {
+		lines, sum := look(t, sizes(root))
+		require.Zero(t, sum.Damaged, "%s", strings.Join(lines, "\n"))
+	}
+	close(stop)
+	<-done
+}
+
 func TestNoStore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -90,6 +121,7 @@ func TestEachFieldOfARecord(t *testing.T) {
 	}{
 		{"size", 3, 4, []string{damage + "lengths do not add up", lost}},
 		{"size, huge", 0, 0x40, []string{damage + "a record of 10737", lost}},
+		{"size, the rest of the file", 2, 0x10, []string{damage + "lengths do not add up to size 42", lost}},
 		{"magic", 5, 1, []string{damage + "magic 0x", lost}},
 		{"body CRC", 9, 1, []string{damage + "body checksum", lost}},
 		{"queue id", 15, 1, []string{"DAMAGED consumequeue/A/1@0: queue A-1: no units for offsets 10 to 10, whose records are in the log from " + fmt.Sprint(pos), unit}},

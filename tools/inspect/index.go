@@ -247,13 +247,13 @@ func eachWhole(f *os.File, from, to int64, fn func(b []byte)) error {
 
 // record reads the record at a log offset into buf, which grows; nil when there is none.
 func (v *view) record(buf []byte, at int64) ([]byte, *message.Record, error) {
-	var head [message.MinRecord]byte
+	var head [bodyLengthEnd]byte
 	n, err := v.readLog(head[:], at)
-	if err != nil || n < len(head) {
+	if err != nil || n < message.MinRecord {
 		return buf, nil, err
 	}
 	size := message.Size(head[:])
-	if size < message.MinRecord || int64(size) > v.logLen || message.PhysicalOffset(head[:]) != at {
+	if size < message.MinRecord || int64(size) > v.logLen || message.PhysicalOffset(head[:]) != at || !plausible(head[:n], int64(size)) {
 		return buf, nil, nil
 	}
 	if cap(buf) < size {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
@@ -92,6 +93,13 @@ func (w *walker) pass(f logFile, end int64, why string) (event, bool) {
 	from := w.at
 	last := w.i == w.v.live-1
 	next, found := w.search(f, from+1, end)
+	if found && w.v.running {
+		// The broker may have written on between our looks at the two places. It writes in order.
+		w.buf = nil
+		if c, _, _ := w.look(from, end); c != broken {
+			return event{}, false
+		}
+	}
 	switch {
 	case w.err != nil:
 		return event{}, false
@@ -152,6 +160,9 @@ func (w *walker) look(at, end int64) (class, message.Record, string) {
 		// Before the checksum: a search must not sum up megabytes for each magic code it meets.
 		return broken, none, fmt.Sprintf("the record says it is at %d", message.PhysicalOffset(b))
 	}
+	if b := w.peek(at, bodyLengthEnd); !plausible(b, size) {
+		return broken, none, fmt.Sprintf("lengths do not add up to size %d", size)
+	}
 	b := w.peek(at, size)
 	if int64(len(b)) < size {
 		return broken, none, "the file ends in the record"
@@ -168,6 +179,25 @@ func (w *walker) look(at, end int64) (class, message.Record, string) {
 		r, _ = wholeRecord(w.peek(at, size))
 	}
 	return whole, r, ""
+}
+
+// bodyLengthEnd is where the length of the body ends in a record whose hosts are IPv6 addresses.
+const bodyLengthEnd = 88 + 2*12
+
+// plausible reports whether the record whose head is b can have that size, by the length of its body: one
+// wrong bit must not make us read a gigabyte into memory.
+func plausible(b []byte, size int64) bool {
+	if len(b) < bodyLengthEnd {
+		return true // the end of the file is near
+	}
+	at := 84
+	for _, bit := range []byte{message.SysFlagBornHostV6, message.SysFlagStoreHostV6} {
+		if b[39]&bit != 0 {
+			at += 12
+		}
+	}
+	rest := size - int64(at) - 4 - int64(int32(binary.BigEndian.Uint32(b[at:])))
+	return rest >= 3 && rest <= 2*(2+math.MaxInt16)
 }
 
 // wholeRecord parses the record that is b and tells what is wrong with it.
