@@ -261,8 +261,11 @@ func (s *unitScan) finish() {
 	c.damage(q, file, at, "%s: bytes behind the last unit, of offset %d, are not zero", q.name(), q.max-1)
 }
 
-// readAhead is how many units are read at once while the queues are few.
-const readAhead, fewQueues = 64, 4096
+// Bounds of the units read at once: of one queue, and in bytes of all together.
+const (
+	mostAhead, leastAhead = 64, 4
+	aheadMemory           = 64 << 20
+)
 
 // unit reads the unit of a queue offset as the walk through the log asks for it; ok is false where no file is.
 func (c *checker) unit(q *queue, offset int64) (u consumequeue.Unit, ok bool, err error) {
@@ -272,10 +275,7 @@ func (c *checker) unit(q *queue, offset int64) (u consumequeue.Unit, ok bool, er
 	if i := offset - q.bufAt; i >= 0 && (i+1)*unitSize <= int64(len(q.buf)) {
 		return consumequeue.GetUnit(q.buf[i*unitSize:]), true, nil
 	}
-	n := 1
-	if len(c.queues) <= fewQueues {
-		n = readAhead
-	}
+	n := max(leastAhead, min(mostAhead, aheadMemory/unitSize/max(len(c.queues), 1)))
 	if cap(q.buf) < n*unitSize {
 		q.buf = make([]byte, n*unitSize)
 	}

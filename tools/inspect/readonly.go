@@ -78,11 +78,14 @@ func eachData(f *os.File, from, to, align int64, fn func(off int64, b []byte) er
 		return err
 	}
 	to = min(to, info.Size())
-	buf := make([]byte, min(dataPiece/align*align, max(to-from, 0)+align))
+	var buf []byte
 	for at := from; at < to; {
 		begin, end := dataAt(f, at, to)
 		begin = max(begin/align*align, at)
 		end = min((end+align-1)/align*align, to)
+		if want := min(dataPiece/align*align, end-begin); int64(len(buf)) < want {
+			buf = make([]byte, want) // mostly a few blocks: there may be a million of such files
+		}
 		for at = begin; at < end; {
 			n, err := f.ReadAt(buf[:min(int64(len(buf)), end-at)], at)
 			if n == 0 && err != nil {

@@ -108,6 +108,14 @@ func TestFillKeepsEveryIntactMessage(t *testing.T) {
 	root := t.TempDir()
 	recs := fill(t, root, 30)
 	middle := recs["A"][10].PhysicalOffset
+	behind := func(topic string, offset int64) (out []int) { // the messages of the second file that end behind offset
+		for i, r := range recs[topic] {
+			if r.PhysicalOffset/testLogFile == 1 && r.PhysicalOffset+int64(r.Size) > offset {
+				out = append(out, i)
+			}
+		}
+		return out
+	}
 	for _, x := range []struct {
 		name   string
 		damage func(d string)
@@ -127,6 +135,15 @@ func TestFillKeepsEveryIntactMessage(t *testing.T) {
 			require.NoError(t, os.RemoveAll(filepath.Join(d, "consumequeue")))
 		}, []int{10, 11, 12, 13}, []int{7, 8, 9, 10, 11}},
 		{"the newest record", func(d string) { flip(t, logPath(d, 2), recs["B"][209].PhysicalOffset%testLogFile+90, 1) }, nil, []int{209}},
+		{"a short file", func(d string) { require.NoError(t, os.Truncate(logPath(d, 1), 5000)) }, behind("A", testLogFile+5000), behind("B", testLogFile+5000)},
+		{"a file of garbage", func(d string) {
+			edit(t, logPath(d, 1), func(b []byte) []byte {
+				for i := range b {
+					b[i] = byte(i * i)
+				}
+				return b
+			})
+		}, behind("A", 0), behind("B", 0)},
 		{"blank record", func(d string) { flip(t, logPath(d, 0), lastOf(recs, 0)+7, 1) }, nil, nil},
 	} {
 		t.Run(x.name, func(t *testing.T) {
