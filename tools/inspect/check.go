@@ -146,6 +146,7 @@ func (c *checker) readLog() error {
 	}
 	c.sum.LogEnd = w.at
 	for _, q := range c.sorted() {
+		c.endWrong(q)
 		c.endMissing(q)
 	}
 	return w.err
@@ -295,15 +296,15 @@ type strayUnits struct {
 }
 
 func (s *strayUnits) add(n, phys int64, what target) {
+	if _, told := s.q.told[n]; told && what != damagedLog {
+		what = itsRecord // the walk told what is wrong with it
+	}
 	if s.to == n && s.what == what && s.to > s.from {
 		s.to++
 		return
 	}
 	s.end()
 	if what == itsRecord || what == behindLog && s.c.v.running {
-		return
-	}
-	if what == otherRecord && !s.q.tell(n) {
 		return
 	}
 	s.from, s.to, s.phys, s.what = n, n+1, phys, what

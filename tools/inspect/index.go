@@ -60,6 +60,10 @@ func hasKey(r *message.Record, hash int32) bool {
 	if k := message.GetProperty(r.Properties, message.PropertyUniqKey); k != "" && keyHash(r.Topic, k) == hash {
 		return true
 	}
+	// In 5.5 the tags are a key of type T. Java: IndexService.buildIndex, MessageConst.INDEX_TAG_TYPE.
+	if tags := message.GetProperty(r.Properties, message.PropertyTags); tags != "" && keyHash(r.Topic, "T#"+tags) == hash {
+		return true
+	}
 	for _, k := range strings.Split(message.GetProperty(r.Properties, message.PropertyKeys), " ") {
 		if k != "" && keyHash(r.Topic, k) == hash {
 			return true

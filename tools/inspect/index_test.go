@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store"
 )
 
@@ -93,6 +94,14 @@ func TestIndexFiles(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(root, "abort"), nil, 0o644))
 	_, s = look(t, sizes(root))
 	require.Zero(t, s.Damaged, "after a crash a start drops what it does not trust")
+}
+
+// TestTagsAreAKey: the hash stands in an index file that a 5.5.0 broker wrote for topic A, tags a.
+func TestTagsAreAKey(t *testing.T) {
+	t.Parallel()
+	r := message.Record{Message: message.Message{Topic: "A"}, Properties: "TAGS\x01a\x02"}
+	require.True(t, hasKey(&r, 61153456))
+	require.False(t, hasKey(&r, 61153457))
 }
 
 // TestKeyHashIsJavas: "a" of topic "T" is Math.abs("T#a".hashCode()); the least int becomes 0.

@@ -52,10 +52,17 @@ type queue struct {
 	missFrom int64  // [missFrom, missTo) have a record and no unit
 	missTo   int64
 	missPhys int64
+	wrong    wrongRun
 	told     map[int64]struct{} // offsets whose unit was reported
 
 	buf   []byte // units read ahead
 	bufAt int64
+}
+
+// wrongRun are neighbouring units that point elsewhere than to their records.
+type wrongRun struct {
+	from, to   int64 // queue offsets
+	unit, want consumequeue.Unit
 }
 
 func (q *queue) name() string { return fmt.Sprintf("queue %s-%d", q.topic, q.id) }
@@ -315,6 +322,7 @@ func (c *checker) record(q *queue, r *message.Record) error {
 	}
 	want := consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: c.v.tagsCode(r)}
 	if !ok || u.PhysicalOffset < 0 || u.Size <= 0 || u.Size == preBlank {
+		c.endWrong(q)
 		if q.missTo != r.QueueOffset || q.missTo == q.missFrom {
 			c.endMissing(q)
 			q.missFrom, q.missPhys = r.QueueOffset, r.PhysicalOffset
@@ -324,6 +332,7 @@ func (c *checker) record(q *queue, r *message.Record) error {
 	}
 	c.endMissing(q)
 	if u == want {
+		c.endWrong(q)
 		q.met++
 		return nil
 	}
@@ -349,9 +358,28 @@ func (c *checker) differs(q *queue, r *message.Record, u, want consumequeue.Unit
 		c.add(Warning, file, at, "%s: offset %d is to be delivered at %d, by its level at %d; was messageDelayLevel changed?", q.name(), r.QueueOffset, u.TagsCode, want.TagsCode)
 	case same:
 		c.damage(q, file, at, "%s: the unit of offset %d has the tags code %d, its record %d", q.name(), r.QueueOffset, u.TagsCode, want.TagsCode)
+	case q.wrong.to == r.QueueOffset && q.wrong.to > q.wrong.from:
+		q.wrong.to++
 	default:
-		c.damage(q, file, at, "%s: the unit of offset %d points to %d (%d bytes), its record is at %d (%d bytes)", q.name(), r.QueueOffset, u.PhysicalOffset, u.Size, want.PhysicalOffset, want.Size)
+		c.endWrong(q)
+		q.wrong = wrongRun{r.QueueOffset, r.QueueOffset + 1, u, want}
 	}
+}
+
+// endWrong reports the run of units that ends here: one that was shifted has all behind it wrong.
+func (c *checker) endWrong(q *queue) {
+	w := q.wrong
+	q.wrong = wrongRun{}
+	if w.from == w.to {
+		return
+	}
+	file, at := q.place(c.v, w.from)
+	more := ""
+	if w.to > w.from+1 {
+		more = fmt.Sprintf("; the units up to offset %d are wrong, too", w.to-1)
+	}
+	c.damage(q, file, at, "%s: the unit of offset %d points to %d (%d bytes), its record is at %d (%d bytes)%s",
+		q.name(), w.from, w.unit.PhysicalOffset, w.unit.Size, w.want.PhysicalOffset, w.want.Size, more)
 }
 
 // follow keeps watch whether the queue could be built from the log: its offsets must go on one by one but
