@@ -49,6 +49,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	case "mqbroker":
 		args = append([]string{args[0], "broker"}, args[1:]...)
 	}
+	args = flagsFirst(args, storeCommand(helpFlag()))
 	ctx, stop := untilSignal()
 	defer stop()
 	err := app(stdout, stderr).RunContext(ctx, args)
@@ -90,8 +91,12 @@ func untilSignal() (context.Context, context.CancelFunc) {
 	}
 }
 
+func helpFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "Print help"}
+}
+
 func app(stdout, stderr io.Writer) *cli.App {
-	help := &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "Print help"}
+	help := helpFlag()
 	server := func(more ...cli.Flag) []cli.Flag {
 		return append([]cli.Flag{
 			&cli.StringFlag{Name: "configFile", Aliases: []string{"c"}, Usage: "`FILE` of properties"},
@@ -122,6 +127,7 @@ func app(stdout, stderr io.Writer) *cli.App {
 					&cli.IntFlag{Name: "port", Value: 10911, Usage: "port of the broker; port-2 is its second listener"},
 					help,
 				}},
+			storeCommand(help),
 		},
 	}
 }
