@@ -31,6 +31,9 @@ type Options struct {
 	Env         []string // added to the environment of the process
 	ExtraArgs   []string // appended to the command line
 	JavaOpts    []string // Java servers only: added JVM options
+	// Unlisted says not to wait until the NameServers list the broker. Java's often misses its first
+	// registration, because its client has not yet found the NameServer alive, and comes again 10 s later.
+	Unlisted bool
 }
 
 // Server is a NameServer or broker process. It is used by one goroutine at a
@@ -232,6 +235,9 @@ func (s *Server) probe() error {
 	}
 	if err := dialable(s.Addr()); err != nil {
 		return err
+	}
+	if s.opts.Unlisted {
+		return nil
 	}
 	for _, ns := range s.opts.Namesrv {
 		for _, one := range strings.Split(ns, ";") {

@@ -23,6 +23,7 @@ const (
 
 	plainTopic, batchTopic, smallTopic = "DiskPlain", "DiskBatch", "DiskSmall"
 	laterTopic, halfTopic, oddTopic    = "DiskLater", "DiskHalf", "Disk-Odd_%topic"
+	loadTopic                          = "DiskLoad"
 	scheduleTopic                      = "SCHEDULE_TOPIC_XXXX"
 
 	halfGroup, wireGroup, oddGroup = "GID_disk_half", "GID_disk_wire", "GID_disk_odd"
@@ -39,7 +40,7 @@ var brokerConf = []string{
 var levels = []time.Duration{time.Second, 4 * time.Second, 9 * time.Second}
 
 func TestJavaFirst(t *testing.T) {
-	play(t, cluster.ClientV5, hop{java5, true}, hop{skylark, true}, hop{java5, false}, hop{skylark, false}, hop{java5, false})
+	play(t, cluster.ClientV5, hop{java5, true}, hop{skylark, true}, hop{java5, false}, hop{skylark, false}, hop{java5, true})
 }
 
 func TestSkylarkFirst(t *testing.T) {
@@ -47,7 +48,7 @@ func TestSkylarkFirst(t *testing.T) {
 }
 
 func TestJava4First(t *testing.T) {
-	play(t, cluster.ClientV4, hop{java4, true}, hop{skylark, false}, hop{java4, false}, hop{skylark, false}, hop{java5, false})
+	play(t, cluster.ClientV4, hop{java4, true}, hop{skylark, false}, hop{java4, false}, hop{skylark, false}, hop{java5, true})
 }
 
 // play sends one folder through the hops.
@@ -86,6 +87,7 @@ func (w *world) create() {
 	w.server.CreateTopic(w.t, smallTopic, 1)
 	w.server.CreateTopic(w.t, laterTopic, 1)
 	w.server.CreateTopic(w.t, halfTopic, 2)
+	w.server.CreateTopic(w.t, loadTopic, loadQueues)
 	w.server.CreateGroup(w.t, halfGroup, 16)
 	w.server.CreateGroup(w.t, wireGroup, 16)
 	odd := map[string]string{"topic": oddTopic, "defaultTopic": "TBW102", "readQueueNums": "7", "writeQueueNums": "3", "perm": "4",
@@ -210,6 +212,7 @@ func (w *world) consumeHalf() {
 // and nothing before that.
 func (w *world) consumeRest() {
 	w.t.Helper()
+	w.server.AwaitRoute(w.t, halfTopic)
 	want := map[place]bool{}
 	for queue, end := range w.ledger.ends[halfTopic] {
 		for offset := w.commits[offsetKey{halfGroup, halfTopic, queue}]; offset < end; offset++ {

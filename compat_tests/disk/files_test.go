@@ -108,8 +108,8 @@ type logWalk struct {
 
 // walkLog reads the CommitLog's files as they are on disk and holds them against the ledger: each record
 // knows its place in the log, files end with a blank record, and each acknowledged message is where its
-// id says.
-func walkLog(t *testing.T, store string, l *ledger) logWalk {
+// id says. After a kill the last record may be a part of one.
+func walkLog(t *testing.T, store string, l *ledger, killed bool) logWalk {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(store, "commitlog", "*"))
 	require.NoError(t, err)
@@ -133,6 +133,9 @@ func walkLog(t *testing.T, store string, l *ledger) logWalk {
 		pos := 0
 		for pos+8 <= len(b) && binary.BigEndian.Uint32(b[pos+posMagic:]) == magicRecord {
 			r, err := parseRecord(b[pos:])
+			if err != nil && killed {
+				break
+			}
 			require.NoError(t, err, "%s at %d", name, pos)
 			require.Equal(t, base+int64(pos), r.physical, "%s at %d", name, pos)
 			if sum, ok := l.onDisk[r.physical]; ok {

@@ -59,6 +59,13 @@ type ack struct{ offset, physical int64 }
 // send stores messages of one queue, several as a batch, and returns their places.
 func (w wire) send(queue int, messages ...*message) []ack {
 	w.t.Helper()
+	acks, err := trySend(w.s.Addr(), queue, messages...)
+	require.NoError(w.t, err, "send to %s", w.s)
+	return acks
+}
+
+// trySend is send for a broker that may be killed meanwhile.
+func trySend(addr string, queue int, messages ...*message) ([]ack, error) {
 	first := messages[0]
 	ext := map[string]string{"a": "PID_disk", "b": first.topic, "c": "TBW102", "d": "4", "e": strconv.Itoa(queue), "f": "0",
 		"g": strconv.FormatInt(time.Now().UnixMilli(), 10), "h": strconv.Itoa(int(first.flag)), "j": "0", "k": "false",
@@ -70,19 +77,43 @@ func (w wire) send(queue int, messages ...*message) []ack {
 			body = append(body, m.batchItem()...)
 		}
 	}
-	r := w.call(code, ext, body)
-	offset := number(w.t, r.Ext, "queueOffset")
+	r, err := cluster.Call(addr, code, ext, body)
+	if err != nil {
+		return nil, err
+	}
+	if r.Code != respSuccess {
+		return nil, refusal{r.Code, r.Remark}
+	}
+	offset, err := strconv.ParseInt(r.Ext["queueOffset"], 10, 64)
+	if err != nil {
+		return nil, err
+	}
 	ids := strings.Split(r.Ext["msgId"], ",")
-	require.Len(w.t, ids, len(messages))
+	if len(ids) != len(messages) {
+		return nil, fmt.Errorf("%d messages got %d ids", len(messages), len(ids))
+	}
 	var out []ack
 	for i, id := range ids {
-		require.Len(w.t, id, 32, "the id of a message on an IPv4 host")
+		if len(id) != 32 {
+			return nil, fmt.Errorf("%q is not the id of a message on an IPv4 host", id)
+		}
 		physical, err := strconv.ParseInt(id[16:], 16, 64)
-		require.NoError(w.t, err)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, ack{offset + int64(i), physical})
 	}
-	return out
+	return out, nil
 }
+
+// refusal is an answer with a code other than success.
+type refusal struct {
+	code   int
+	remark string
+}
+
+// Error implements error.
+func (r refusal) Error() string { return fmt.Sprintf("code %d: %s", r.code, r.remark) }
 
 // batchItem is the message inside a batch (Java: MessageDecoder.encodeMessage).
 func (m *message) batchItem() []byte {
