@@ -5,7 +5,9 @@ package disk
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -36,6 +38,15 @@ var brokerConf = []string{
 	"messageDelayLevel=1s 4s 9s", "flushConsumerOffsetInterval=1000",
 }
 
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// A scenario mostly waits: for Java's start and stop, for delayed messages. So all run side by side.
+	if err := flag.Set("test.parallel", "3"); err != nil {
+		panic("BUG: the testing package has this flag: " + err.Error())
+	}
+	os.Exit(m.Run())
+}
+
 // levels are the delays of brokerConf.
 var levels = []time.Duration{time.Second, 4 * time.Second, 9 * time.Second}
 
@@ -54,7 +65,7 @@ func TestJava4First(t *testing.T) {
 // play sends one folder through the hops.
 func play(t *testing.T, client string, hops ...hop) {
 	cluster.SkipIfOff(t)
-	t.Parallel() // a scenario mostly waits: for a JVM to start, for delayed messages
+	t.Parallel()
 	w := newWorld(t, client, hops)
 	for range hops {
 		w.open()
@@ -113,7 +124,16 @@ func (w *world) create() {
 // put sends messages to a queue, several as a batch, and enters them.
 func (w *world) put(queue int, messages ...*message) {
 	w.t.Helper()
-	w.ledger.acked(w.now, queue, messages, w.wire.send(queue, messages...))
+	w.enter(queue, messages, w.wire.send(queue, messages...))
+}
+
+// enter enters messages that the current server acknowledged.
+func (w *world) enter(queue int, messages []*message, acks []ack) {
+	w.t.Helper()
+	w.ledger.acked(w.now, queue, messages, acks)
+	for _, m := range messages {
+		m.findable = w.hop().indexed() && m.level == 0
+	}
 }
 
 func (w *world) compose(topic string, size int) *message {

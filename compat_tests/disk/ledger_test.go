@@ -21,7 +21,8 @@ type message struct {
 	flag  uint32
 	level int // of delay, 0 for none
 
-	run      int // the hop that stored it
+	run      int  // the hop that stored it
+	findable bool // by key
 	at       place
 	physical int64
 	stored   int64      // store timestamp, known from the first read

@@ -55,7 +55,7 @@ func (w *world) killUnderLoad() {
 	for queue, l := range lanes {
 		require.False(w.t, errors.As(l.err, new(refusal)), "%v", l.err)
 		for i, a := range l.acks {
-			w.ledger.acked(w.now, queue, l.sent[i:i+1], []ack{a})
+			w.enter(queue, l.sent[i:i+1], []ack{a})
 		}
 		if len(l.sent) > len(l.acks) {
 			w.unsure[queue] = l.sent[len(l.acks)]
@@ -84,9 +84,12 @@ func (l *lane) run(addr string, queue int, stock []*message, acked func()) {
 func (w *world) settleLoad() {
 	w.t.Helper()
 	for queue, m := range w.unsure {
+		end := int64(0)
+		if ends := w.ledger.ends[loadTopic]; queue < len(ends) {
+			end = ends[queue]
+		}
 		_, high := w.wire.bounds(loadTopic, queue)
-		ends := w.ledger.ends[loadTopic]
-		if queue < len(ends) && high == ends[queue] {
+		if high == end {
 			continue
 		}
 		recs, _ := w.wire.pull(loadTopic, queue, high-1, "*")

@@ -72,6 +72,7 @@ func (w *world) lastHop() bool { return w.now == len(w.hops)-1 }
 func (w *world) open() {
 	w.t.Helper()
 	w.now++
+	w.carryIndex()
 	w.ledger.starts[w.now] = time.Now().UnixMilli()
 	switch w.hop().server {
 	case skylark:
