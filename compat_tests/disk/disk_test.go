@@ -4,10 +4,12 @@
 package disk
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -26,7 +28,7 @@ const (
 	plainTopic, batchTopic, smallTopic = "DiskPlain", "DiskBatch", "DiskSmall"
 	laterTopic, halfTopic, oddTopic    = "DiskLater", "DiskHalf", "Disk-Odd_%topic"
 	loadTopic                          = "DiskLoad"
-	scheduleTopic                      = "SCHEDULE_TOPIC_XXXX"
+	scheduleTopic, wheelTopic          = "SCHEDULE_TOPIC_XXXX", "rmq_sys_wheel_timer"
 
 	halfGroup, wireGroup, oddGroup = "GID_disk_half", "GID_disk_wire", "GID_disk_odd"
 )
@@ -66,6 +68,13 @@ func TestJava4First(t *testing.T) {
 func play(t *testing.T, client string, hops ...hop) {
 	cluster.SkipIfOff(t)
 	t.Parallel()
+	if cluster.PeerIsJava() {
+		for i := range hops {
+			if hops[i].server == skylark {
+				hops[i].server = java5
+			}
+		}
+	}
 	w := newWorld(t, client, hops)
 	for range hops {
 		w.open()
@@ -86,6 +95,7 @@ func play(t *testing.T, client string, hops ...hop) {
 		}
 		w.sendDelayed()
 		w.verifyWritten()
+		w.awaitTimer()
 		w.close()
 	}
 }
@@ -114,11 +124,16 @@ func (w *world) create() {
 	body, err := json.Marshal(group)
 	require.NoError(w.t, err)
 	w.wire.call(codeCreateGroup, nil, body)
-	for _, name := range []string{plainTopic, oddTopic, "group " + halfGroup, "group " + oddGroup} {
+	names := []string{plainTopic, oddTopic, groupPrefix + halfGroup, groupPrefix + oddGroup}
+	if w.hop().server != java4 { // which does not know the request
+		w.wire.call(codeForbidden, map[string]string{"group": oddGroup, "topic": plainTopic, "readable": "false"}, nil)
+		names = append(names, forbiddenPrefix+oddGroup)
+	}
+	for _, name := range names {
 		w.configs[name] = w.config(name)
 	}
 	require.EqualValues(w.t, 4, w.configs[oddTopic]["perm"])
-	require.EqualValues(w.t, 3, w.configs["group "+oddGroup]["retryQueueNums"])
+	require.EqualValues(w.t, 3, w.configs[groupPrefix+oddGroup]["retryQueueNums"])
 }
 
 // put sends messages to a queue, several as a batch, and enters them.
@@ -132,7 +147,7 @@ func (w *world) enter(queue int, messages []*message, acks []ack) {
 	w.t.Helper()
 	w.ledger.acked(w.now, queue, messages, acks)
 	for _, m := range messages {
-		m.findable = w.hop().indexed() && m.level == 0
+		m.findable = w.hop().indexed() && !m.held()
 	}
 }
 
@@ -161,6 +176,11 @@ func (w *world) write() {
 			w.put(0, w.compose(smallTopic, i), w.compose(smallTopic, i+1), w.compose(smallTopic, i+2))
 			w.put(0, w.compose(smallTopic, 2*i+1))
 		}
+	}
+	if w.hop().server == java5 {
+		m := w.compose(laterTopic, 300)
+		m.timer, m.props["TIMER_DELAY_SEC"] = true, "3600"
+		w.put(0, m)
 	}
 	// A topic of this hop, so that each server brings its topics to the next.
 	own := fmt.Sprintf("DiskHop%d", w.now+1)
@@ -203,6 +223,19 @@ func (w *world) sendDelayed() {
 		m.props["DELAY"] = strconv.Itoa(m.level)
 		w.put(0, m)
 	}
+}
+
+// awaitTimer waits until Java has noted its timer message in the timer log and the wheel.
+func (w *world) awaitTimer() {
+	w.t.Helper()
+	if w.hop().server != java5 {
+		return
+	}
+	sent := w.ledger.ends[wheelTopic][0]
+	require.Eventually(w.t, func() bool {
+		b, err := os.ReadFile(filepath.Join(w.store, "config", "timercheck"))
+		return err == nil && len(b) > 24 && int64(binary.BigEndian.Uint64(b[16:])) >= sent // lastTimerQueueOffset
+	}, limit, 50*time.Millisecond, "%s does not take up timer messages", w.server)
 }
 
 // verifyWritten reads on the server that wrote them what the messages of this hop look like, so that

@@ -40,7 +40,7 @@ func (w *world) verifyIndex(stride int) {
 	asked, lucky, lost := 0, 0, 0
 	for i := 0; i < len(w.ledger.order); i += stride {
 		m := w.ledger.order[i]
-		if m.level > 0 {
+		if m.held() {
 			continue
 		}
 		if !m.findable {

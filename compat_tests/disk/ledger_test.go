@@ -19,7 +19,8 @@ type message struct {
 	body  []byte
 	props map[string]string
 	flag  uint32
-	level int // of delay, 0 for none
+	level int  // of delay, 0 for none
+	timer bool // to be delivered in an hour by Java's timer wheel
 
 	run      int  // the hop that stored it
 	findable bool // by key
@@ -28,6 +29,9 @@ type message struct {
 	stored   int64      // store timestamp, known from the first read
 	copies   []delivery // of a delayed message, oldest first
 }
+
+// held tells whether the message was stored in another topic than its own.
+func (m *message) held() bool { return m.level > 0 || m.timer }
 
 // place is where a message is for consumers.
 type place struct {
@@ -92,8 +96,11 @@ func (l *ledger) acked(run, queue int, messages []*message, acks []ack) {
 	l.t.Helper()
 	for i, m := range messages {
 		topic := m.topic
-		if m.level > 0 {
+		switch {
+		case m.level > 0:
 			topic, queue = scheduleTopic, m.level-1
+		case m.timer:
+			topic, queue = wheelTopic, 0
 		}
 		m.run, m.at, m.physical = run, place{topic, queue, acks[i].offset}, acks[i].physical
 		for len(l.ends[topic]) <= queue {
@@ -133,7 +140,7 @@ func (l *ledger) check(p place, r record) {
 		require.Equal(l.t, l.places[p].id, m.id, "%v holds another message than acknowledged", p)
 		require.Equal(l.t, m.physical, r.physical, "%v: physical offset", p)
 		m.stored = r.stored
-		if m.level > 0 {
+		if m.held() {
 			require.Equal(l.t, m.topic, r.props["REAL_TOPIC"])
 		}
 		return

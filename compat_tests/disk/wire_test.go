@@ -28,6 +28,7 @@ const (
 	codeGroups       = 201 // GET_ALL_SUBSCRIPTIONGROUP_CONFIG
 	codeSend         = 310 // SEND_MESSAGE_V2
 	codeSendBatch    = 320 // SEND_BATCH_MESSAGE
+	codeForbidden    = 353 // UPDATE_AND_GET_GROUP_FORBIDDEN
 )
 
 // Response codes (Java: ResponseCode).

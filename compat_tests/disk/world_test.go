@@ -1,11 +1,13 @@
 package disk
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +79,7 @@ func (w *world) open() {
 	switch w.hop().server {
 	case skylark:
 		w.strange = foreign(w.t, w.store)
+		w.requireStrange()
 		w.server = cluster.StartBroker(w.t, w.opts)
 	case java5:
 		w.server = cluster.StartJavaBroker(w.t, w.opts)
@@ -86,6 +89,19 @@ func (w *world) open() {
 		w.server = cluster.StartJavaBroker(w.t, o)
 	}
 	w.wire = wire{w.t, w.server}
+}
+
+// requireStrange checks that the files of Java that Skylark must leave alone are there at all.
+func (w *world) requireStrange() {
+	w.t.Helper()
+	names := []string{"config/ofSomebodyElse.json"}
+	if slices.ContainsFunc(w.hops[:w.now], func(h hop) bool { return h.server == java5 }) {
+		names = append(names, "timerwheel", "timerlog/00000000000000000000", "config/timercheck", "config/timermetrics", "rocksdbstore/CURRENT")
+	}
+	for _, name := range names {
+		require.Contains(w.t, w.strange, name, "Java 5.5.0 has not made it")
+	}
+	w.t.Logf("hop %d: %d files and folders are not Skylark's to touch", w.now+1, len(w.strange))
 }
 
 // close ends the server and looks at what it leaves.
@@ -102,7 +118,7 @@ func (w *world) close() {
 		checkHandBack(w.t, w.store)
 		w.requireOffsetsOnDisk()
 	}
-	if w.hop().server == skylark && !w.server.Java() {
+	if w.hop().server == skylark {
 		require.Equal(w.t, w.strange, foreign(w.t, w.store), "Skylark touched files that are not its own")
 	}
 	walk := walkLog(w.t, w.store, w.ledger, w.hop().kill)
@@ -231,11 +247,21 @@ func (w *world) verifyDelivered() {
 	}
 }
 
-// config reads the configuration of a topic or group, by the name that configs has for it.
+// What a name in configs that is not a topic's begins with.
+const groupPrefix, forbiddenPrefix = "group ", "forbidden to "
+
+// config reads the configuration that has this name in configs.
 func (w *world) config(name string) map[string]any {
 	w.t.Helper()
-	if len(name) > 6 && name[:6] == "group " {
-		return w.wire.table(codeGroups, "subscriptionGroupTable", name[6:])
+	if group, ok := strings.CutPrefix(name, groupPrefix); ok {
+		return w.wire.table(codeGroups, "subscriptionGroupTable", group)
+	}
+	if group, ok := strings.CutPrefix(name, forbiddenPrefix); ok {
+		var out map[string]any
+		r := w.wire.call(codeForbidden, map[string]string{"group": group, "topic": plainTopic}, nil)
+		require.NoError(w.t, json.Unmarshal(r.Body, &out))
+		require.Equal(w.t, false, out["readable"], "%s: the group may read again", w.server)
+		return out
 	}
 	return w.wire.table(codeTopics, "topicConfigTable", name)
 }
