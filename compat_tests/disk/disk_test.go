@@ -20,7 +20,7 @@ import (
 
 const (
 	// limit bounds one wait.
-	limit = 60 * time.Second
+	limit = 90 * time.Second
 
 	logFileSize   = 1 << 20
 	queueFileSize = 2000 // 100 units

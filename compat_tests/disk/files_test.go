@@ -97,6 +97,18 @@ func offsetsOnDisk(t *testing.T, store string) map[string]map[string]int64 {
 	return nil
 }
 
+// readTable reads one table of a configuration file.
+func readTable(t *testing.T, path, table string) map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var all map[string]any
+	require.NoError(t, json.Unmarshal(text, &all), "%s: %s", path, text)
+	entries, ok := all[table].(map[string]any)
+	require.True(t, ok, "%s has no %s", path, table)
+	return entries
+}
+
 // bareNumbers are numeric keys, which fastjson writes without quotes.
 var bareNumbers = regexp.MustCompile(`([{,]\s*)(\d+)\s*:`)
 

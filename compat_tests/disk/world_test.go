@@ -121,6 +121,7 @@ func (w *world) close() {
 	if w.hop().server == skylark {
 		require.Equal(w.t, w.strange, foreign(w.t, w.store), "Skylark touched files that are not its own")
 	}
+	w.verifyConfigFiles()
 	walk := walkLog(w.t, w.store, w.ledger, w.hop().kill)
 	w.t.Logf("hop %d: %s %s; log has %d records in %d files with %d blanks, end %d; %d messages in the ledger", w.now+1, w.server, how,
 		walk.records, walk.files, walk.blanks, walk.end, len(w.ledger.order))
@@ -264,6 +265,25 @@ func (w *world) config(name string) map[string]any {
 		return out
 	}
 	return w.wire.table(codeTopics, "topicConfigTable", name)
+}
+
+// verifyConfigFiles holds topics.json and subscriptionGroup.json, which servers write at each change,
+// against what was configured.
+func (w *world) verifyConfigFiles() {
+	w.t.Helper()
+	topics := readTable(w.t, filepath.Join(w.store, "config", "topics.json"), "topicConfigTable")
+	groups := readTable(w.t, filepath.Join(w.store, "config", "subscriptionGroup.json"), "subscriptionGroupTable")
+	for name, want := range w.configs {
+		if w.hop().server == java4 {
+			want = maps.Clone(want)
+			delete(want, "attributes")
+		}
+		if group, ok := strings.CutPrefix(name, groupPrefix); ok {
+			requireWithin(w.t, name, want, groups[group])
+		} else if !strings.HasPrefix(name, forbiddenPrefix) {
+			requireWithin(w.t, name, want, topics[name])
+		}
+	}
 }
 
 // requireWithin checks that all fields of want are in got: versions add fields.
