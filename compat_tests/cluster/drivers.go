@@ -8,8 +8,10 @@ import (
 // Versions of the Java artifacts.
 const (
 	ServerVersion = "5.5.0" // Java NameServer and broker
-	ClientV4      = "4.9.8" // last 4.x Java client
-	ClientV5      = "5.5.0" // Java client of the server's version
+	// ServerV4 is a 4.9.8 broker as near as Maven Central has one (see its pom.xml), for Options.Version.
+	ServerV4 = "4.9.8-server"
+	ClientV4 = "4.9.8" // last 4.x Java client
+	ClientV5 = "5.5.0" // Java client of the server's version
 )
 
 func javaBin(t TB) string {

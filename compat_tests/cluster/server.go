@@ -31,6 +31,9 @@ type Options struct {
 	Env         []string // added to the environment of the process
 	ExtraArgs   []string // appended to the command line
 	JavaOpts    []string // Java servers only: added JVM options
+	// Unlisted says not to wait until the NameServers list the broker. Java's often misses its first
+	// registration, because its client has not yet found the NameServer alive, and comes again 10 s later.
+	Unlisted bool
 }
 
 // Server is a NameServer or broker process. It is used by one goroutine at a
@@ -97,6 +100,9 @@ func startJava(t TB, kind string, o Options, class, heap string) *Server {
 	s := prepareServer(t, kind, o)
 	s.java = true
 	lib := javaLib(t, o.Version)
+	if o.Version == ServerV4 {
+		writeLogback(t, s.opts.Dir, kind)
+	}
 	s.argv = []string{javaBin(t), "-server", "-Xms" + heap, "-Xmx" + heap,
 		"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:MaxDirectMemorySize=512m",
 		"--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED", "--add-opens=java.base/java.nio=ALL-UNNAMED",
@@ -108,6 +114,23 @@ func startJava(t TB, kind string, o Options, class, heap string) *Server {
 	s.env = append(s.env, "ROCKETMQ_HOME="+s.opts.Dir)
 	s.launch(t)
 	return s
+}
+
+// writeLogback writes the log configuration without which a 4.x server does not start; later ones have
+// theirs in the jar.
+func writeLogback(t TB, dir, kind string) {
+	t.Helper()
+	text := `<configuration><appender name="file" class="ch.qos.logback.core.FileAppender">` +
+		`<file>` + filepath.Join(dir, "logs", "rocketmqlogs", kind+".log") + `</file>` +
+		`<encoder><pattern>%d %p %t - %m%n</pattern></encoder></appender>` +
+		`<root level="INFO"><appender-ref ref="file"/></root></configuration>`
+	err := os.MkdirAll(filepath.Join(dir, "conf"), 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "conf", "logback_"+kind+".xml"), []byte(text), 0o644)
+	}
+	if err != nil {
+		t.Fatalf("cannot write the log configuration: %v", err)
+	}
 }
 
 // prepareServer fills in defaults and writes the configuration file.
@@ -212,6 +235,9 @@ func (s *Server) probe() error {
 	}
 	if err := dialable(s.Addr()); err != nil {
 		return err
+	}
+	if s.opts.Unlisted {
+		return nil
 	}
 	for _, ns := range s.opts.Namesrv {
 		for _, one := range strings.Split(ns, ";") {
