@@ -3,13 +3,15 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/commitlog"
 	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/fsys"
 )
 
 // recover finds the end of the CommitLog, cuts what a crash tore, loads the ConsumeQueues and puts back the
@@ -17,9 +19,11 @@ import (
 func (s *Store) recover() error {
 	begun := time.Now()
 	root := s.o.StorePathRootDir
-	_, statErr := os.Stat(s.abortPath())
-	clean := statErr != nil
-	var err error
+	there, err := s.o.FS.List(root)
+	if err != nil {
+		return fmt.Errorf("cannot list %s: %w", root, err)
+	}
+	clean := !slices.ContainsFunc(there, func(e fsys.Entry) bool { return e.Name == abortName })
 	if s.cp, err = readCheckpoint(s.o.FS, root); err != nil {
 		return err
 	}
@@ -28,7 +32,7 @@ func (s *Store) recover() error {
 		s.cp = checkpoint{}
 	}
 	s.wm = readWatermark(s.o.FS, root)
-	if err := s.refuseForeign(root); err != nil {
+	if err := s.refuseForeign(root, there); err != nil {
 		return err
 	}
 	start, end, err := s.findEnd(clean)
@@ -61,12 +65,18 @@ func (s *Store) recover() error {
 
 // refuseForeign stops at a folder whose data this store would not see: consume queues in RocksDB, DLedger
 // logs. Java: storeType=defaultRocksDB, enableDLegerCommitLog.
-func (s *Store) refuseForeign(root string) error {
-	if _, err := os.Stat(filepath.Join(s.cq.Dir, "CURRENT")); err == nil {
+func (s *Store) refuseForeign(root string, there []fsys.Entry) error {
+	queues, err := s.o.FS.List(s.cq.Dir)
+	if err != nil {
+		return fmt.Errorf("cannot list %s: %w", s.cq.Dir, err)
+	}
+	if slices.ContainsFunc(queues, func(e fsys.Entry) bool { return e.Name == "CURRENT" }) {
 		return fmt.Errorf("%s is a RocksDB (storeType=defaultRocksDB), which is not built; export it to files first", s.cq.Dir)
 	}
-	if m, _ := filepath.Glob(filepath.Join(root, "dledger-*")); len(m) > 0 {
-		return fmt.Errorf("%s holds a DLedger log, which is not built", m[0])
+	for _, e := range there {
+		if strings.HasPrefix(e.Name, "dledger-") {
+			return fmt.Errorf("%s holds a DLedger log, which is not built", filepath.Join(root, e.Name))
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -27,7 +28,7 @@ type Store struct {
 	delays []time.Duration
 	memory int64 // bytes of RAM that count as "in memory" (accessMessageInMemoryMaxRatio)
 
-	lock *fsys.Lock
+	lock io.Closer
 	log  *commitlog.Log
 	cq   consumequeue.Config
 
@@ -110,7 +111,7 @@ func (s *Store) open() error {
 		}
 	}
 	var err error
-	if s.lock, err = fsys.LockFile(filepath.Join(root, "lock")); err != nil {
+	if s.lock, err = s.o.FS.Lock(filepath.Join(root, "lock")); err != nil {
 		return err
 	}
 	s.cq = consumequeue.Config{FS: s.o.FS, Dir: filepath.Join(root, "consumequeue"), FileSize: s.o.MappedFileSizeConsumeQueue,
@@ -144,7 +145,9 @@ func (s *Store) openState(path string, size int64, dst *fsys.File) error {
 	return f.Truncate(size)
 }
 
-func (s *Store) abortPath() string { return filepath.Join(s.o.StorePathRootDir, "abort") }
+const abortName = "abort"
+
+func (s *Store) abortPath() string { return filepath.Join(s.o.StorePathRootDir, abortName) }
 
 // markRunning writes the abort file, whose presence at a start says that the last stop was not clean.
 // Java: DefaultMessageStore.createTempFile.
@@ -221,7 +224,7 @@ func (s *Store) release() {
 		s.cq.Handles.Close()
 	}
 	if s.lock != nil {
-		_ = s.lock.Release()
+		_ = s.lock.Close()
 	}
 }
 

@@ -21,6 +21,8 @@ type FS interface {
 	RemoveAll(path string) error
 	// SyncDir makes a folder's names durable.
 	SyncDir(dir string) error
+	// Lock makes the file at path and holds it against all others until it is closed; ErrLocked when it is held.
+	Lock(path string) (io.Closer, error)
 }
 
 // Entry is one name in a folder.
@@ -104,6 +106,15 @@ func (OS) RemoveAll(path string) error { return os.RemoveAll(path) }
 
 // SyncDir implements FS.
 func (OS) SyncDir(dir string) error { return SyncDir(dir) }
+
+// Lock implements FS.
+func (OS) Lock(path string) (io.Closer, error) {
+	l, err := LockFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
 
 type osFile struct{ *os.File }
 
