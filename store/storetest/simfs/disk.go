@@ -71,6 +71,9 @@ type Op struct {
 	// Change is the number of the step if the call changes the disk or makes something durable, from 1.
 	Change int
 	Len    int64
+	// Of a write: what and where. The bytes are the caller's.
+	Data []byte
+	Off  int64
 }
 
 // Fault is what a hook wants done. The zero Fault lets the call pass.
@@ -120,11 +123,15 @@ func changes(kind string) bool {
 // begin numbers a call and asks the hook; the caller holds d.mu. An error is the call's result, unless it
 // may write a part before.
 func (d *Disk) begin(kind, path string, n int64) (Fault, error) {
+	return d.beginWrite(kind, path, n, nil, 0)
+}
+
+func (d *Disk) beginWrite(kind, path string, n int64, data []byte, off int64) (Fault, error) {
 	if d.crashed {
 		return Fault{}, &fs.PathError{Op: kind, Path: path, Err: ErrCrashed}
 	}
 	d.calls++
-	op := Op{Kind: kind, Path: path, Call: d.calls, Len: n}
+	op := Op{Kind: kind, Path: path, Call: d.calls, Len: n, Data: data, Off: off}
 	if changes(kind) {
 		d.changes++
 		op.Change = d.changes

@@ -16,10 +16,14 @@ type file struct {
 }
 
 func (f *file) begin(kind string, n int64) (Fault, error) {
+	return f.beginWrite(kind, n, nil, 0)
+}
+
+func (f *file) beginWrite(kind string, n int64, data []byte, off int64) (Fault, error) {
 	if f.closed {
 		return Fault{}, &fs.PathError{Op: kind, Path: f.path, Err: os.ErrClosed}
 	}
-	return f.d.begin(kind, f.path, n)
+	return f.d.beginWrite(kind, f.path, n, data, off)
 }
 
 // ReadAt implements fsys.File.
@@ -63,7 +67,7 @@ func (f *file) WriteVec(pieces [][]byte, off int64) error {
 }
 
 func (f *file) write(kind string, p []byte, off int64) (int64, error) {
-	fault, err := f.begin(kind, int64(len(p)))
+	fault, err := f.beginWrite(kind, int64(len(p)), p, off)
 	if off < 0 {
 		return 0, &fs.PathError{Op: kind, Path: f.path, Err: errors.New("negative offset")}
 	}
