@@ -121,6 +121,11 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
+	for _, d := range []string{root, s.o.StorePathCommitLog} {
+		if err := fsys.SyncParents(s.o.FS, d); err != nil {
+			return err
+		}
+	}
 	if err := s.recover(); err != nil {
 		return err
 	}

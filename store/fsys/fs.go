@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -114,6 +116,23 @@ func (OS) Lock(path string) (io.Closer, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// SyncParents makes the name of dir, and those of the folders above it, durable: a store that is made durable
+// in a folder whose own name is not is lost all the same. Folders that cannot be synced, being another's or
+// of a kind that has no sync, are passed over; nobody made them just now.
+func SyncParents(f FS, dir string) error {
+	for {
+		up := filepath.Dir(dir)
+		err := f.SyncDir(up)
+		if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EROFS) {
+			return err
+		}
+		if up == dir || up == "." {
+			return nil
+		}
+		dir = up
+	}
 }
 
 type osFile struct{ *os.File }
