@@ -263,6 +263,9 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
 		u, ok, err := q.At(r.QueueOffset)
+		if u == s.unit(r) {
+			s.touched[q.Path(r.QueueOffset)] = true // it may stand in the page cache alone
+		}
 		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) {
 			return false, false, err // there, or of a topic deleted before this one
 		}

@@ -56,7 +56,7 @@ type Store struct {
 	tidyNow     chan struct{}
 	tidyStop    chan struct{}
 	tidyDone    chan struct{}
-	touched     map[string]struct{} // tidy goroutine only: files written since their last sync
+	touched     map[string]bool // tidy goroutine only: files written since their last sync; true: their names too
 	cp          checkpoint
 	wm          watermark
 	cpFile      fsys.File
@@ -88,7 +88,7 @@ func Open(o Options) (*Store, error) {
 	s := &Store{
 		o: o, delays: delays, memory: totalMemory() * int64(o.AccessMessageInMemoryMaxRate) / 100,
 		appendDone: make(chan struct{}), tidyNow: make(chan struct{}, 1), tidyStop: make(chan struct{}), tidyDone: make(chan struct{}),
-		touched: map[string]struct{}{},
+		touched: map[string]bool{},
 	}
 	s.in.wake.L = &s.in.mu
 	s.dirtyCond.L = &s.dirtyMu

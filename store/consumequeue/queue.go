@@ -160,6 +160,12 @@ func (q *Queue) path(pos int64) (string, int64) {
 	return filepath.Join(q.dir(), segment.Name(base)), base
 }
 
+// Path returns the file that the unit of queue offset n lies in.
+func (q *Queue) Path(n int64) string {
+	path, _ := q.path(n * UnitSize)
+	return path
+}
+
 func (q *Queue) dir() string {
 	return filepath.Join(q.c.Dir, q.Topic, strconv.Itoa(int(q.ID)))
 }
@@ -224,9 +230,9 @@ func (q *Queue) Dirty() bool {
 	return len(q.tail) > 0
 }
 
-// Flush writes the units that stand in memory to the files, calls touched with each file written and
-// returns how many bytes need not be kept in memory any more. Only one Flush of a queue runs at a time.
-func (q *Queue) Flush(touched func(path string)) (int, error) {
+// Flush writes the units that stand in memory to the files, calls touched with each file written, created
+// saying that it was made, and returns how many bytes need not be kept in memory any more. Only one Flush of a queue runs at a time.
+func (q *Queue) Flush(touched func(path string, created bool)) (int, error) {
 	q.mu.Lock()
 	if len(q.tail) == 0 || q.deleted {
 		n := q.dropped
@@ -262,7 +268,7 @@ const (
 	maxSpare  = 256 << 10
 )
 
-func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string)) error {
+func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bool)) error {
 	if begin {
 		if err := q.c.FS.MkdirAll(q.dir()); err != nil {
 			return fmt.Errorf("cannot make folder of queue %s-%d: %w", q.Topic, q.ID, err)
@@ -281,8 +287,8 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string)) e
 		if err != nil {
 			return fmt.Errorf("cannot write %s at %d: %w", path, pos-base, err)
 		}
-		touched(path)
 		q.mu.Lock()
+		touched(path, q.hasFile != base)
 		q.hasFile = base
 		q.mu.Unlock()
 		buf = buf[n:]
@@ -293,7 +299,7 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string)) e
 
 // preBlank fills the slots of the first file that lie in front of a queue's first unit as Java does, so
 // that Java does not take the zeros for the queue's end.
-func (q *Queue) preBlank(pos int64, touched func(string)) error {
+func (q *Queue) preBlank(pos int64, touched func(string, bool)) error {
 	path, base := q.path(pos)
 	if pos == base {
 		return nil
@@ -309,7 +315,7 @@ func (q *Queue) preBlank(pos int64, touched func(string)) error {
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	touched(path)
+	touched(path, true)
 	return nil
 }
 
