@@ -66,7 +66,9 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{o: o, files: files, cache: newCache(o.CacheBytes)}, nil
+	l := &Log{o: o, files: files, cache: newCache(o.CacheBytes)}
+	l.newNames.Store(true) // the last process may have died between adding a file and syncing the folder
+	return l, nil
 }
 
 // Min returns the physical offset of the first byte there is.
