@@ -123,7 +123,7 @@ func (s *Store) checkCut(sc *commitlog.Scanner) error {
 	if at < s.wm.offset {
 		return fmt.Errorf("the commit log is damaged at %d, below %d, up to which it was durable (%v); nothing was changed", at, s.wm.offset, sc.Err())
 	}
-	if sc.Err() == nil || s.wm.offset > 0 {
+	if sc.Err() == nil || s.wm.sequence > 0 {
 		return nil
 	}
 	if next, ok := s.log.ValidBehind(at); ok {

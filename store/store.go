@@ -135,7 +135,25 @@ func (s *Store) open() error {
 	if err := s.openState(watermarkPath(root), 2*watermarkSlot, &s.wmFile); err != nil {
 		return err
 	}
+	if err := s.vouch(); err != nil {
+		return err
+	}
 	return s.markRunning()
+}
+
+// vouch makes durable what recovery found, part of which a killed process may have left in the page cache:
+// consumers will see it. Then it notes how far that is, so that the next start knows a torn end from damage.
+func (s *Store) vouch() error {
+	if err := s.syncLog(); err != nil {
+		return s.Err()
+	}
+	if err := s.wm.write(s.wmFile, s.flushed.Load()); err != nil {
+		return err
+	}
+	if err := s.wmFile.Datasync(); err != nil {
+		return fmt.Errorf("cannot sync the watermark: %w", err)
+	}
+	return s.o.FS.SyncDir(filepath.Dir(watermarkPath(s.o.StorePathRootDir)))
 }
 
 func (s *Store) openState(path string, size int64, dst *fsys.File) error {
