@@ -42,7 +42,7 @@ func (s *Store) recover() error {
 	if err := s.log.SetEnd(end, !clean || s.dirtyBehind(end)); err != nil {
 		return err
 	}
-	if err := s.loadQueues(); err != nil {
+	if err := s.loadQueues(clean); err != nil {
 		return err
 	}
 	n, err := s.redispatch(s.queuesEnd(start), nil)
@@ -182,7 +182,8 @@ func (s *Store) dirtyBehind(end int64) bool {
 	return sc.Err() != nil
 }
 
-func (s *Store) loadQueues() error {
+func (s *Store) loadQueues(clean bool) error {
+	s.cq.Torn = !clean
 	queues, err := consumequeue.Load(&s.cq, s.matches)
 	if err != nil {
 		return err
@@ -263,7 +264,7 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
 		u, ok, err := q.At(r.QueueOffset)
-		if u == s.unit(r) {
+		if u.PhysicalOffset == r.PhysicalOffset {
 			s.touched[q.Path(r.QueueOffset)] = true // it may stand in the page cache alone
 		}
 		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) {

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -287,6 +288,21 @@ func verifyQueue(k queueKey, lives []*life, items []item, upTo int64) error {
 		}
 	}
 	return nil
+}
+
+// deleted returns the queues whose topic is deleted and not used again. A crash may bring them back until the next checkpoint.
+func (t *tally) deleted() map[queueKey]bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[queueKey]bool{}
+	for k, ls := range t.queues {
+		last := ls[len(ls)-1]
+		acked := slices.ContainsFunc(last.sent, func(s sent) bool { return s.acked })
+		if last.dead || len(ls) > 1 && !acked {
+			out[k] = true
+		}
+	}
+	return out
 }
 
 // end returns the end of the last acknowledged record.

@@ -59,6 +59,8 @@ type Config struct {
 	Dir      string // <root>/consumequeue
 	FileSize int64  // bytes, a multiple of UnitSize
 	Handles  *segment.Handles
+	// Torn says to Load that the last stop was a crash: a file without any length may stand before the last one.
+	Torn bool
 }
 
 // Queue is one topic queue.
