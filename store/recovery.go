@@ -267,10 +267,10 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 		if u.PhysicalOffset == r.PhysicalOffset {
 			s.touched[q.Path(r.QueueOffset)] = true // it may stand in the page cache alone
 		}
-		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) {
+		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
 			return false, false, err // there, or of a topic deleted before this one
 		}
-		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it
+		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it, or it is not known to be durable
 			if err := s.writeUnits(); err != nil {
 				return false, false, err
 			}

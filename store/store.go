@@ -144,6 +144,12 @@ func (s *Store) open() error {
 // vouch makes durable what recovery found, part of which a killed process may have left in the page cache:
 // consumers will see it. Then it notes how far that is, so that the next start knows a torn end from damage.
 func (s *Store) vouch() error {
+	if from := max(s.flushed.Load(), s.wm.offset); s.wm.sequence > 0 {
+		if err := s.log.Rewrite(from, s.log.End()); err != nil {
+			return err
+		}
+		s.flushed.Store(min(s.flushed.Load(), from))
+	}
 	if err := s.syncLog(); err != nil {
 		return s.Err()
 	}

@@ -81,7 +81,7 @@ type Fault struct {
 	// Err is returned; of a write Short bytes are written before.
 	Err   error
 	Short int64
-	// Drop, with Err on a sync, forgets what was not durable without undoing it in memory, as Linux does
+	// Drop, with Err on a sync, forgets the bytes that were not durable without undoing it in memory, as Linux does
 	// after a failed write-back: a later sync succeeds and leaves it out.
 	Drop bool
 	// Lost makes a write succeed that never happens.

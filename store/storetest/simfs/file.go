@@ -120,19 +120,15 @@ func (f *file) Datasync() error {
 	fault, err := f.begin("sync", 0)
 	if err != nil {
 		if fault.Drop {
-			f.n.forget()
+			clear(f.n.sectors) // lengths go by the journal, not by write-back
 		}
 		return err
 	}
 	last := int64(1<<63 - 1)
 	f.n.durable = f.n.at(func(int64, int) int64 { return last }, last)
-	f.n.forget()
+	clear(f.n.sectors)
+	f.n.lengths = nil
 	return nil
-}
-
-func (n *node) forget() {
-	clear(n.sectors)
-	n.lengths = nil
 }
 
 // at returns what the file is when each sector has its last version not younger than upTo says, and the
