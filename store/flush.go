@@ -202,11 +202,12 @@ func (s *Store) checkpoint() error {
 	return nil
 }
 
-// gone reports whether a file of a queue does not exist any more.
+// gone reports whether a file of a queue does not exist any more. One that cannot be opened, for lack of file
+// handles, still does.
 func (s *Store) gone(path string) bool {
 	f, err := s.o.FS.Open(path, false)
 	if err != nil {
-		return true
+		return errors.Is(err, fs.ErrNotExist)
 	}
 	_ = f.Close()
 	return false

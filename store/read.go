@@ -114,7 +114,13 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 			continue
 		}
 		var err error
+		at := len(dst)
 		dst, err = s.log.Read(dst, u.PhysicalOffset, int(u.Size), dense)
+		if err == nil && !isRecord(dst[at:], u.PhysicalOffset) {
+			// Given to a client, it would spoil the whole reply.
+			s.o.Logger.Error().Int64("physicalOffset", u.PhysicalOffset).Int32("size", u.Size).Msg("damaged: a consume queue unit and the commit log do not fit together, passing over the message")
+			dst, err = dst[:at], commitlog.ErrNoRecord
+		}
 		if errors.Is(err, commitlog.ErrNoRecord) {
 			if res.Messages == 0 {
 				res.Status = MessageWasRemoving
@@ -130,6 +136,15 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 		res.Status = Found
 	}
 	return dst, res, nil
+}
+
+// isRecord reports whether b looks like one whole record that belongs at a physical offset.
+func isRecord(b []byte, physicalOffset int64) bool {
+	if len(b) < message.MinRecord || message.Size(b) != len(b) || message.PhysicalOffset(b) != physicalOffset {
+		return false
+	}
+	m := message.Magic(b)
+	return m == message.MagicV1 || m == message.MagicV2
 }
 
 // full reports whether a reply with messages records of size bytes may take no further one.

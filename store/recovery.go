@@ -31,7 +31,9 @@ func (s *Store) recover() error {
 		s.o.Logger.Warn().Int64("physicMsgTimestamp", s.cp.physicMsgTimestamp).Int64("logicsMsgTimestamp", s.cp.logicsMsgTimestamp).Msg("the checkpoint holds times that cannot be, going on without it")
 		s.cp = checkpoint{}
 	}
-	s.wm = readWatermark(s.o.FS, root)
+	if s.wm, err = readWatermark(s.o.FS, root); err != nil {
+		return err
+	}
 	if err := s.refuseForeign(root, there); err != nil {
 		return err
 	}
@@ -250,6 +252,9 @@ func (s *Store) redispatch(start int64, only map[*consumequeue.Queue]bool) (int,
 		return added, nil
 	}
 	for q := range gaps {
+		if only != nil { // from the log's first record on it is no better
+			return added, fmt.Errorf("cannot rebuild queue %s-%d: the queue offsets of its messages in the commit log are out of order", q.Topic, q.ID)
+		}
 		s.o.Logger.Warn().Str("topic", q.Topic).Int32("queueId", q.ID).Msg("consume queue misses units, building it anew from the commit log")
 		if err := q.Reset(); err != nil {
 			return added, err
