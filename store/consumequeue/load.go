@@ -232,6 +232,7 @@ func (q *Queue) Reset() error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.gone.Store(false)
 	q.deleted, q.hasFile, q.maxPhys, q.tailBase = false, -1, 0, 0
 	q.min.Store(0)
 	q.max.Store(0)

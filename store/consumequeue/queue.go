@@ -75,6 +75,7 @@ type Queue struct {
 	Waiters atomic.Int32
 
 	min, max atomic.Int64 // readers see [min, max)
+	gone     atomic.Bool  // deleted, for those without mu
 
 	mu       sync.Mutex
 	maxPhys  int64 // end of the record of the last unit
@@ -321,11 +322,15 @@ func (q *Queue) preBlank(pos int64, touched func(string, bool)) error {
 	return nil
 }
 
+// Deleted reports whether the queue was deleted: it takes no more units.
+func (q *Queue) Deleted() bool { return q.gone.Load() }
+
 // Delete removes the queue's files. Readers find nothing afterwards and appends are dropped.
 func (q *Queue) Delete() error {
 	q.mu.Lock()
 	q.dropped += len(q.tail)
 	q.deleted, q.tail, q.flushing = true, nil, nil
+	q.gone.Store(true)
 	q.min.Store(q.max.Load())
 	q.mu.Unlock()
 	entries, err := q.c.FS.List(q.dir())
