@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/skylarkmq/skylark/store/fsys"
@@ -29,8 +30,11 @@ func checkpointPath(root string) string { return filepath.Join(root, "checkpoint
 func readCheckpoint(fs fsys.FS, root string) (checkpoint, error) {
 	var b [48]byte
 	f, err := fs.Open(checkpointPath(root), false)
-	if err != nil {
+	if errors.Is(err, os.ErrNotExist) {
 		return checkpoint{}, nil // the first start, or one that recovers without it
+	}
+	if err != nil {
+		return checkpoint{}, fmt.Errorf("cannot open the checkpoint: %w", err)
 	}
 	defer f.Close()
 	if _, err := f.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) {
@@ -76,11 +80,14 @@ type watermark struct {
 	offset, sequence int64
 }
 
-func readWatermark(fs fsys.FS, root string) watermark {
+func readWatermark(fs fsys.FS, root string) (watermark, error) {
 	var best watermark
 	f, err := fs.Open(watermarkPath(root), false)
+	if errors.Is(err, os.ErrNotExist) {
+		return best, nil
+	}
 	if err != nil {
-		return best
+		return best, fmt.Errorf("cannot open the watermark: %w", err)
 	}
 	defer f.Close()
 	for slot := range int64(2) {
@@ -93,7 +100,7 @@ func readWatermark(fs fsys.FS, root string) watermark {
 			best = w
 		}
 	}
-	return best
+	return best, nil
 }
 
 // write puts the next watermark; it is made durable by a later sync, which is soon enough: an older one

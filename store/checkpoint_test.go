@@ -172,7 +172,7 @@ func TestWatermarkSlots(t *testing.T) {
 	n := fill(t, s, 2, 0)
 	require.NoError(t, s.Close())
 	end := s.Stats().MaxPhysical
-	w := readWatermark(s.o.FS, o.StorePathRootDir)
+	w := mark(t, s)
 	require.Equal(t, end, w.offset)
 	b := binary.BigEndian.AppendUint64(nil, uint64(end))
 	b = binary.BigEndian.AppendUint64(b, uint64(w.sequence))
@@ -182,7 +182,7 @@ func TestWatermarkSlots(t *testing.T) {
 	s = open(t, o)
 	n = fill(t, s, 2, n)
 	require.NoError(t, s.Close())
-	newer := readWatermark(s.o.FS, o.StorePathRootDir)
+	newer := mark(t, s)
 	require.Greater(t, newer.sequence, w.sequence)
 	require.Equal(t, s.Stats().MaxPhysical, newer.offset)
 	path := filepath.Join(o.StorePathRootDir, "skylark", "watermark")
@@ -192,13 +192,13 @@ func TestWatermarkSlots(t *testing.T) {
 		torn := append([]byte(nil), all...)
 		torn[int(newer.sequence%2)*watermarkSlot+i] ^= 1
 		require.NoError(t, os.WriteFile(path, torn, 0o644))
-		got := readWatermark(s.o.FS, o.StorePathRootDir)
+		got := mark(t, s)
 		require.Equal(t, newer.sequence-1, got.sequence, "bit in byte %d", i)
 	}
 	require.NoError(t, os.Truncate(path, watermarkSlot+7))
-	readWatermark(s.o.FS, o.StorePathRootDir)
+	mark(t, s)
 	require.NoError(t, os.Remove(path))
-	require.Zero(t, readWatermark(s.o.FS, o.StorePathRootDir))
+	require.Zero(t, mark(t, s))
 	verify(t, open(t, o), "A", 0, n)
 }
 
@@ -230,4 +230,11 @@ func TestAbortFileOfALongerProcessID(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join(o.StorePathRootDir, "abort"))
 	require.NoError(t, err)
 	require.Equal(t, strconv.Itoa(os.Getpid()), string(b))
+}
+
+func mark(t *testing.T, s *Store) watermark {
+	t.Helper()
+	w, err := readWatermark(s.o.FS, s.o.StorePathRootDir)
+	require.NoError(t, err)
+	return w
 }

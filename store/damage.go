@@ -2,6 +2,9 @@ package store
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/commitlog"
@@ -86,10 +89,32 @@ func (w *walker) behind(at int64) (int64, error) {
 // reading passes over them.
 const holeSize = message.MinRecord - 1
 
+// FillerTopic is the topic of the records, rolled back ones, that `skylark store repair --fill` puts over
+// damage, so that Java walks over it.
+const FillerTopic = "SKYLARK_DAMAGED"
+
+// FillerHost is the store host of these records: no broker has port 0 of this address.
+var FillerHost = message.HostOf(netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+
+// IsFiller recognises these records; short ones hold only the beginning of the topic.
+func IsFiller(r *message.Record) bool {
+	return r.SysFlag&message.SysFlagTransaction == message.SysFlagRollback && strings.HasPrefix(FillerTopic, r.Topic) && r.StoreHost == FillerHost
+}
+
+// noteFiller remembers a record that stands for lost ones.
+func (s *Store) noteFiller(r *message.Record) {
+	if !IsFiller(r) {
+		return
+	}
+	if n := len(s.fillers); n == 0 || s.fillers[n-1].From < r.PhysicalOffset {
+		s.fillers = append(s.fillers, Damage{From: r.PhysicalOffset, To: r.PhysicalOffset + int64(r.Size)})
+	}
+}
+
 // hole returns the unit that stands for records lost between two physical offsets, and how many there may
 // have been.
 func (s *Store) hole(from, to int64) (u consumequeue.Unit, room int64) {
-	for _, d := range s.damaged {
+	for _, d := range slices.Concat(s.damaged, s.fillers) {
 		if d.From >= from && d.To <= to {
 			if room == 0 {
 				u = consumequeue.Unit{PhysicalOffset: d.From, Size: holeSize}

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -203,7 +206,7 @@ func (s *Store) writeUnits() error {
 	var first error
 	for _, q := range queues {
 		s.filesMu.Lock()
-		wrote, err := q.Flush(func(path string) { s.touched[path] = struct{}{} })
+		wrote, err := q.Flush(func(path string, created bool) { s.touched[path] = s.touched[path] || created })
 		s.filesMu.Unlock()
 		s.dirtyUnits.Add(-int64(wrote))
 		if err != nil || q.Dirty() {
@@ -237,12 +240,22 @@ func (s *Store) checkpoint() error {
 	if err := s.writeUnits(); err != nil {
 		return err
 	}
-	for path := range s.touched {
+	folders := map[string]struct{}{}
+	for path, created := range s.touched {
+		for d := filepath.Dir(path); created && len(d) >= len(s.cq.Dir); d = filepath.Dir(d) {
+			folders[d] = struct{}{}
+		}
 		if err := s.cq.Handles.Use(path, false, 0, fsys.File.Datasync); err != nil {
 			if s.gone(path) {
 				continue // the topic was deleted meanwhile
 			}
 			err = fmt.Errorf("cannot sync %s: %w", path, err)
+			s.fail(err)
+			return err
+		}
+	}
+	for d := range folders {
+		if err := s.o.FS.SyncDir(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.fail(err)
 			return err
 		}
@@ -278,11 +291,12 @@ func (s *Store) failUnlessFull(err error) error {
 	return err
 }
 
-// gone reports whether a file of a queue does not exist any more.
+// gone reports whether a file of a queue does not exist any more. One that cannot be opened, for lack of file
+// handles, still does.
 func (s *Store) gone(path string) bool {
 	f, err := s.o.FS.Open(path, false)
 	if err != nil {
-		return true
+		return errors.Is(err, fs.ErrNotExist)
 	}
 	_ = f.Close()
 	return false

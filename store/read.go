@@ -119,8 +119,10 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 		var err error
 		at := len(dst)
 		dst, err = s.log.Read(dst, u.PhysicalOffset, int(u.Size), dense)
-		if err == nil && !message.Heads(dst[at:], u.PhysicalOffset) {
-			dst, err = dst[:at], commitlog.ErrNoRecord // damage of the log or of the queue is not for consumers
+		if err == nil && !message.Consumable(dst[at:], u.PhysicalOffset) {
+			// Damage of the log or of the queue. Given to a client, it would spoil the whole reply.
+			s.o.Logger.Error().Int64("physicalOffset", u.PhysicalOffset).Int32("size", u.Size).Msg("damaged: a consume queue unit and the commit log do not fit together, passing over the message")
+			dst, err = dst[:at], commitlog.ErrNoRecord
 		}
 		if errors.Is(err, commitlog.ErrNoRecord) {
 			if res.Messages == 0 {

@@ -3,13 +3,15 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/commitlog"
 	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/fsys"
 )
 
 // recover finds the end of the CommitLog, cuts what a crash tore, loads the ConsumeQueues and puts back the
@@ -17,9 +19,11 @@ import (
 func (s *Store) recover() error {
 	begun := time.Now()
 	root := s.o.StorePathRootDir
-	_, statErr := os.Stat(s.abortPath())
-	clean := statErr != nil
-	var err error
+	there, err := s.o.FS.List(root)
+	if err != nil {
+		return fmt.Errorf("cannot list %s: %w", root, err)
+	}
+	clean := !slices.ContainsFunc(there, func(e fsys.Entry) bool { return e.Name == abortName })
 	if s.cp, err = readCheckpoint(s.o.FS, root); err != nil {
 		return err
 	}
@@ -27,8 +31,10 @@ func (s *Store) recover() error {
 		s.o.Logger.Warn().Int64("physicMsgTimestamp", s.cp.physicMsgTimestamp).Int64("logicsMsgTimestamp", s.cp.logicsMsgTimestamp).Msg("the checkpoint holds times that cannot be, going on without it")
 		s.cp = checkpoint{}
 	}
-	s.wm = readWatermark(s.o.FS, root)
-	if err := s.refuseForeign(root); err != nil {
+	if s.wm, err = readWatermark(s.o.FS, root); err != nil {
+		return err
+	}
+	if err := s.refuseForeign(root, there); err != nil {
 		return err
 	}
 	start, end, err := s.findEnd(clean)
@@ -38,7 +44,7 @@ func (s *Store) recover() error {
 	if err := s.log.SetEnd(end, !clean || s.dirtyBehind(end)); err != nil {
 		return err
 	}
-	if err := s.loadQueues(); err != nil {
+	if err := s.loadQueues(clean); err != nil {
 		return err
 	}
 	n, err := s.redispatch(s.queuesEnd(start), nil)
@@ -61,12 +67,18 @@ func (s *Store) recover() error {
 
 // refuseForeign stops at a folder whose data this store would not see: consume queues in RocksDB, DLedger
 // logs. Java: storeType=defaultRocksDB, enableDLegerCommitLog.
-func (s *Store) refuseForeign(root string) error {
-	if _, err := os.Stat(filepath.Join(s.cq.Dir, "CURRENT")); err == nil {
+func (s *Store) refuseForeign(root string, there []fsys.Entry) error {
+	queues, err := s.o.FS.List(s.cq.Dir)
+	if err != nil {
+		return fmt.Errorf("cannot list %s: %w", s.cq.Dir, err)
+	}
+	if slices.ContainsFunc(queues, func(e fsys.Entry) bool { return e.Name == "CURRENT" }) {
 		return fmt.Errorf("%s is a RocksDB (storeType=defaultRocksDB), which is not built; export it to files first", s.cq.Dir)
 	}
-	if m, _ := filepath.Glob(filepath.Join(root, "dledger-*")); len(m) > 0 {
-		return fmt.Errorf("%s holds a DLedger log, which is not built", m[0])
+	for _, e := range there {
+		if strings.HasPrefix(e.Name, "dledger-") {
+			return fmt.Errorf("%s holds a DLedger log, which is not built", filepath.Join(root, e.Name))
+		}
 	}
 	return nil
 }
@@ -138,7 +150,8 @@ func (s *Store) dirtyBehind(end int64) bool {
 	return sc.Err() != nil
 }
 
-func (s *Store) loadQueues() error {
+func (s *Store) loadQueues(clean bool) error {
+	s.cq.Torn = !clean
 	queues, err := consumequeue.Load(&s.cq, s.matches)
 	if err != nil {
 		return err
@@ -187,6 +200,7 @@ func (s *Store) redispatch(start int64, only map[*consumequeue.Queue]bool) (int,
 			break
 		}
 		if t := r.SysFlag & message.SysFlagTransaction; t == message.SysFlagPrepared || t == message.SysFlagRollback || r.QueueID < 0 {
+			s.noteFiller(&r)
 			continue
 		}
 		q := s.Queue(r.Topic, r.QueueID)
@@ -208,6 +222,9 @@ func (s *Store) redispatch(start int64, only map[*consumequeue.Queue]bool) (int,
 		return added, nil
 	}
 	for q := range gaps {
+		if only != nil { // from the log's first record on it is no better
+			return added, fmt.Errorf("cannot rebuild queue %s-%d: the queue offsets of its messages in the commit log are out of order", q.Topic, q.ID)
+		}
 		s.o.Logger.Warn().Str("topic", q.Topic).Int32("queueId", q.ID).Msg("consume queue misses units, building it anew from the commit log")
 		if err := q.Reset(); err != nil {
 			return added, err
@@ -222,10 +239,13 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
 		u, ok, err := q.At(r.QueueOffset)
-		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) {
+		if u.PhysicalOffset == r.PhysicalOffset {
+			s.touched[q.Path(r.QueueOffset)] = true // it may stand in the page cache alone
+		}
+		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
 			return false, false, err // there, or of a topic deleted before this one
 		}
-		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it
+		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it, or it is not known to be durable
 			if err := s.writeUnits(); err != nil {
 				return false, false, err
 			}

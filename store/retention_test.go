@@ -18,22 +18,22 @@ import (
 	"github.com/skylarkmq/skylark/store/segment"
 )
 
-// world is the clock and the disk of a store.
-type world struct {
+// earth is the clock and the disk of a store.
+type earth struct {
 	now  atomic.Int64 // ms
 	used atomic.Int64 // thousandths of a disk of 1 GiB
 }
 
-func newWorld() *world {
-	w := &world{}
+func newEarth() *earth {
+	w := &earth{}
 	y, m, d := time.Now().Date()
 	w.now.Store(time.Date(y, m, d, 12, 0, 0, 0, time.Local).UnixMilli()) // files get their times from the real clock
 	return w
 }
 
-func (w *world) time() time.Time { return time.UnixMilli(w.now.Load()) }
+func (w *earth) time() time.Time { return time.UnixMilli(w.now.Load()) }
 
-func (w *world) options(dir string) Options {
+func (w *earth) options(dir string) Options {
 	o := testOptions(dir)
 	o.Now = w.time
 	o.DiskUsage = func(string) (fsys.Disk, error) {
@@ -45,7 +45,7 @@ func (w *world) options(dir string) Options {
 }
 
 // open opens a store whose uptime is the world's.
-func (w *world) open(t *testing.T, o Options) *Store {
+func (w *earth) open(t *testing.T, o Options) *Store {
 	s := open(t, o)
 	require.NoError(t, s.onKeeper(func() {
 		s.keeper.uptime = func() time.Duration { return time.Duration(w.now.Load()) * time.Millisecond }
@@ -66,13 +66,13 @@ func step(t testing.TB, s *Store) {
 }
 
 // reopened has units made durable by a stop: what is not durable is never removed.
-func (w *world) reopened(t *testing.T, s *Store, o Options) *Store {
+func (w *earth) reopened(t *testing.T, s *Store, o Options) *Store {
 	require.NoError(t, s.Close())
 	return w.open(t, o)
 }
 
 // setAges makes the log's files so many hours old, the first first; those left over stay as they are.
-func (w *world) setAges(t *testing.T, o Options, hours ...int) {
+func (w *earth) setAges(t *testing.T, o Options, hours ...int) {
 	for i, h := range hours {
 		at := w.time().Add(-time.Duration(h) * time.Hour)
 		require.NoError(t, os.Chtimes(logFile(o, i), at, at))
@@ -149,7 +149,7 @@ func requireTight(t testing.TB, s *Store, topic string, id int32) {
 }
 
 func TestExpiredFilesGo(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	s := w.open(t, o)
 	n := fill(t, s, 120, 0)
@@ -194,7 +194,7 @@ func TestExpiredFilesGo(t *testing.T) {
 func TestLastQueueFileKeepsTheOffsets(t *testing.T) {
 	for _, n := range []int{60, 100} { // inside a file, at the end of one
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			w := newWorld()
+			w := newEarth()
 			o := w.options(t.TempDir())
 			o.MaxStoreBytes = 2 * o.MappedFileSizeCommitLog
 			s := w.open(t, o)
@@ -225,7 +225,7 @@ func TestLastQueueFileKeepsTheOffsets(t *testing.T) {
 }
 
 func TestSizeAndFreeSpaceAreLimits(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	s := w.open(t, o)
 	n := fill(t, s, 120, 0)
@@ -253,7 +253,7 @@ func TestSizeAndFreeSpaceAreLimits(t *testing.T) {
 
 // TestFullDiskRefusesAndRecovers has Java's levels: above 90 % nothing is taken, at 85 % it is again.
 func TestFullDiskRefusesAndRecovers(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	s := w.open(t, o)
 	n := fill(t, s, 1, 0)
@@ -291,7 +291,7 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 }
 
 func TestForcedCleanTakesYoungFiles(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	o.CleanFileForciblyEnable = false
 	s := w.open(t, o)
@@ -310,7 +310,7 @@ func TestForcedCleanTakesYoungFiles(t *testing.T) {
 
 // TestWhatRecoveryNeedsStays: a file goes only when its records and the units that point to them are durable.
 func TestWhatRecoveryNeedsStays(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	o.MaxStoreBytes, o.FlushIntervalConsumeQueue, o.FlushIntervalCommitLog = 1, 1<<30, 1<<30
 	s := w.open(t, o)
@@ -325,7 +325,7 @@ func TestWhatRecoveryNeedsStays(t *testing.T) {
 }
 
 func TestAClockThatJumpsDeletesNothing(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	s := w.open(t, o)
 	fill(t, s, 60, 0)
@@ -346,7 +346,7 @@ func TestAClockThatJumpsDeletesNothing(t *testing.T) {
 }
 
 func TestOperatorMayDeleteExpiredFilesAtAnyHour(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	s := w.open(t, o)
 	fill(t, s, 60, 0)
@@ -428,7 +428,7 @@ func TestTrashOfTheLastRunGoesInSteps(t *testing.T) {
 }
 
 func TestForeverIsAReservedTime(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	o.FileReservedTime, o.DeleteWhen = 1<<31-1, "04;x;12"
 	s := w.open(t, o)
@@ -475,7 +475,7 @@ func (d *dyingFS) SyncDir(dir string) error {
 // TestKilledWhileRemoving: whatever was removed when the process died, the next start finds a store without a
 // hole and removes the rest.
 func TestKilledWhileRemoving(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	s := w.open(t, o)
 	n := fill(t, s, 60, 0)
@@ -522,7 +522,7 @@ func TestKilledWhileRemoving(t *testing.T) {
 // TestReadersKeepWhatTheyRead: readers run all the while files are removed; each gets right bytes or learns
 // that they are gone.
 func TestReadersKeepWhatTheyRead(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	o.MaxStoreBytes, o.FlushIntervalConsumeQueue, o.FlushIntervalCommitLog = 2*o.MappedFileSizeCommitLog, 10, 10
 	o.CacheBytes = 1
@@ -581,7 +581,7 @@ func TestReadersKeepWhatTheyRead(t *testing.T) {
 // TestNoRoomToWriteSetsARoundOff: when the kernel says that the disk is full, retention does not wait for
 // its time, and messages are taken again by what it deletes.
 func TestNoRoomToWriteSetsARoundOff(t *testing.T) {
-	w := newWorld()
+	w := newEarth()
 	o := w.options(t.TempDir())
 	s := w.open(t, o)
 	n := fill(t, s, 60, 0)

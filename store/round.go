@@ -63,6 +63,9 @@ func (w *roundWriter) group(i int, g *Group) {
 		}
 		for ; n > 0; n-- {
 			r := &g.Recs[j]
+			if r.Queue.Deleted() { // its offsets must not go on behind those of the topic made again
+				r.Queue = w.s.Queue(r.Queue.Topic, r.Queue.ID)
+			}
 			r.PhysicalOffset, r.QueueOffset, r.StoreTimestamp = w.end, r.Queue.Next, w.now
 			r.Queue.Next++
 			message.Patch(g.Buf[at:], r.QueueOffset, r.PhysicalOffset, r.StoreTimestamp)

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -27,7 +28,7 @@ type Store struct {
 	delays []time.Duration
 	memory int64 // bytes of RAM that count as "in memory" (accessMessageInMemoryMaxRatio)
 
-	lock *fsys.Lock
+	lock io.Closer
 	log  *commitlog.Log
 	cq   consumequeue.Config
 
@@ -55,10 +56,11 @@ type Store struct {
 	tidyNow     chan struct{}
 	tidyStop    chan struct{}
 	tidyDone    chan struct{}
-	touched     map[string]struct{} // tidy goroutine only: files written since their last sync
+	touched     map[string]bool // tidy goroutine only: files written since their last sync; true: their names too
 	cp          checkpoint
 	wm          watermark
 	damaged     []Damage // written by recovery only
+	fillers     []Damage // what stands where damage was repaired
 	cpFile      fsys.File
 	wmFile      fsys.File
 
@@ -96,7 +98,7 @@ func Open(o Options) (*Store, error) {
 	s := &Store{
 		o: o, delays: delays, memory: totalMemory() * int64(o.AccessMessageInMemoryMaxRate) / 100,
 		appendDone: make(chan struct{}), tidyNow: make(chan struct{}, 1), tidyStop: make(chan struct{}), tidyDone: make(chan struct{}),
-		touched: map[string]struct{}{},
+		touched: map[string]bool{},
 	}
 	s.in.wake.L = &s.in.mu
 	s.dirtyCond.L = &s.dirtyMu
@@ -122,7 +124,7 @@ func (s *Store) open() error {
 		}
 	}
 	var err error
-	if s.lock, err = fsys.LockFile(filepath.Join(root, "lock")); err != nil {
+	if s.lock, err = s.o.FS.Lock(filepath.Join(root, "lock")); err != nil {
 		return err
 	}
 	s.cq = consumequeue.Config{FS: s.o.FS, Dir: filepath.Join(root, "consumequeue"), FileSize: s.o.MappedFileSizeConsumeQueue,
@@ -134,6 +136,11 @@ func (s *Store) open() error {
 	}
 	if err := s.openRetention(); err != nil {
 		return err
+	}
+	for _, d := range []string{root, s.o.StorePathCommitLog} {
+		if err := fsys.SyncParents(s.o.FS, d); err != nil {
+			return err
+		}
 	}
 	if err := s.recover(); err != nil {
 		return err
@@ -147,7 +154,31 @@ func (s *Store) open() error {
 	if err := s.openState(watermarkPath(root), 2*watermarkSlot, &s.wmFile); err != nil {
 		return err
 	}
+	if err := s.vouch(); err != nil {
+		return err
+	}
 	return s.markRunning()
+}
+
+// vouch makes durable what recovery found, part of which a killed process may have left in the page cache:
+// consumers will see it. Then it notes how far that is, so that the next start knows a torn end from damage.
+func (s *Store) vouch() error {
+	if from := max(s.flushed.Load(), s.wm.offset); s.wm.sequence > 0 {
+		if err := s.log.Rewrite(from, s.log.End()); err != nil {
+			return err
+		}
+		s.flushed.Store(min(s.flushed.Load(), from))
+	}
+	if err := s.syncLog(); err != nil {
+		return s.Err()
+	}
+	if err := s.wm.write(s.wmFile, s.flushed.Load()); err != nil {
+		return err
+	}
+	if err := s.wmFile.Datasync(); err != nil {
+		return fmt.Errorf("cannot sync the watermark: %w", err)
+	}
+	return s.o.FS.SyncDir(filepath.Dir(watermarkPath(s.o.StorePathRootDir)))
 }
 
 func (s *Store) openState(path string, size int64, dst *fsys.File) error {
@@ -164,7 +195,9 @@ func (s *Store) openState(path string, size int64, dst *fsys.File) error {
 	return err
 }
 
-func (s *Store) abortPath() string { return filepath.Join(s.o.StorePathRootDir, "abort") }
+const abortName = "abort"
+
+func (s *Store) abortPath() string { return filepath.Join(s.o.StorePathRootDir, abortName) }
 
 // markRunning writes the abort file, whose presence at a start says that the last stop was not clean.
 // Java: DefaultMessageStore.createTempFile.
@@ -243,7 +276,7 @@ func (s *Store) release() {
 		s.cq.Handles.Close()
 	}
 	if s.lock != nil {
-		_ = s.lock.Release()
+		_ = s.lock.Close()
 	}
 }
 

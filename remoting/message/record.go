@@ -147,9 +147,11 @@ func Magic(b []byte) uint32 { return binary.BigEndian.Uint32(b[posMagic:]) }
 // PhysicalOffset returns the field of that name; b has at least MinRecord bytes.
 func PhysicalOffset(b []byte) int64 { return int64(binary.BigEndian.Uint64(b[posPhysicalOffset:])) }
 
-// Heads reports whether b, all of a record, begins as one that stands at physicalOffset.
-func Heads(b []byte, physicalOffset int64) bool {
-	return len(b) >= MinRecord && Size(b) == len(b) && (Magic(b) == MagicV1 || Magic(b) == MagicV2) && PhysicalOffset(b) == physicalOffset
+// Consumable reports whether b begins as the whole record that stands at physicalOffset, and is of a kind
+// that queues hold: none that was rolled back.
+func Consumable(b []byte, physicalOffset int64) bool {
+	return len(b) >= MinRecord && Size(b) == len(b) && (Magic(b) == MagicV1 || Magic(b) == MagicV2) && PhysicalOffset(b) == physicalOffset &&
+		int32(binary.BigEndian.Uint32(b[36:]))&SysFlagTransaction != SysFlagRollback
 }
 
 // StoreTimestamp returns the field of that name in ms; b has at least MinRecord bytes.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -68,7 +69,9 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{o: o, files: files, cache: newCache(o.CacheBytes)}, nil
+	l := &Log{o: o, files: files, cache: newCache(o.CacheBytes)}
+	l.newNames.Store(true) // the last process may have died between adding a file and syncing the folder
+	return l, nil
 }
 
 // Min returns the physical offset of the first byte there is.
@@ -158,6 +161,10 @@ func (l *Log) prepare() chan struct{} {
 }
 
 func allocate(fs fsys.FS, path string, size int64) error {
+	// One left by a failed try is not taken: its length may never have reached the disk.
+	if err := fs.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	f, err := fs.Open(path, true)
 	if err != nil {
 		return err
@@ -252,6 +259,32 @@ func (l *Log) Sync(from, to int64) error {
 	}
 	return nil
 }
+
+// Rewrite writes what stands in [from, to) once more. After a failed sync Linux keeps pages that it will never
+// write: they can be read, and a later sync succeeds without them.
+func (l *Log) Rewrite(from, to int64) error {
+	var buf []byte
+	for from = max(from, l.Min()); from < to; {
+		n := min(to-from, l.Left(from), rewritePiece)
+		if int64(cap(buf)) < n {
+			buf = make([]byte, n)
+		}
+		f := l.files.Find(from)
+		if f == nil {
+			return fmt.Errorf("BUG: cannot rewrite the commit log at %d: no file", from)
+		}
+		if err := l.files.ReadAt(buf[:n], from); err != nil {
+			return fmt.Errorf("cannot rewrite the commit log at %d: %w", from, err)
+		}
+		if _, err := f.WriteAt(buf[:n], from-f.Base); err != nil {
+			return fmt.Errorf("cannot rewrite the commit log at %d: %w", from, err)
+		}
+		from += n
+	}
+	return nil
+}
+
+const rewritePiece = 1 << 20
 
 // ErrNoRecord means that there is no record at an offset: it is outside the log or nothing begins there.
 var ErrNoRecord = errors.New("no message record at that offset")

@@ -58,7 +58,10 @@ func (q *Queue) load(match func(*Queue, int64, Unit) bool) error {
 			return err
 		}
 		if end > 0 || len(bases) == 1 {
-			q.hasFile, q.firstFile = last, bases[0]
+			q.firstFile = bases[0]
+			if end > 0 { // else nobody knows whether it has a durable name
+				q.hasFile = last
+			}
 			q.max.Store(last/UnitSize + end)
 			if end > 0 && u.Size != preBlankSize {
 				q.maxPhys = u.PhysicalOffset + int64(u.Size)
@@ -94,6 +97,9 @@ func (q *Queue) bases() ([]int64, error) {
 			return nil, fmt.Errorf("cannot load queue %s-%d: the file %q does not belong there", q.Topic, q.ID, e.Name)
 		}
 		if e.Size != q.c.FileSize {
+			if e.Size == 0 && q.c.Torn {
+				return bases, q.removeFrom(entries[i:])
+			}
 			if i != len(entries)-1 {
 				return nil, fmt.Errorf("cannot load %s: %d bytes long, files here have %d", path, e.Size, q.c.FileSize)
 			}
@@ -107,6 +113,18 @@ func (q *Queue) bases() ([]int64, error) {
 	}
 	sort.Slice(bases, func(i, j int) bool { return bases[i] < bases[j] })
 	return bases, nil
+}
+
+// removeFrom removes the files at the end of the queue, the last first. A power cut took the length of the
+// first of them, so no checkpoint has named any: recovery writes their units anew.
+func (q *Queue) removeFrom(entries []fsys.Entry) error {
+	for i := len(entries) - 1; i >= 0; i-- {
+		path := filepath.Join(q.dir(), entries[i].Name)
+		if err := q.c.FS.Remove(path); err != nil {
+			return fmt.Errorf("cannot remove %s: %w", path, err)
+		}
+	}
+	return nil
 }
 
 // unitsIn returns how many units from the file's start are written. Units stand without gaps, so a binary
@@ -196,6 +214,7 @@ func (q *Queue) Reset() error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.gone.Store(false)
 	q.deleted, q.hasFile, q.firstFile, q.maxPhys, q.minPhys, q.tailBase = false, -1, 0, 0, 0, 0
 	q.min.Store(0)
 	q.max.Store(0)

@@ -59,6 +59,8 @@ type Config struct {
 	Dir      string // <root>/consumequeue
 	FileSize int64  // bytes, a multiple of UnitSize
 	Handles  *segment.Handles
+	// Torn says to Load that the last stop was a crash: a file without any length may stand before the last one.
+	Torn bool
 }
 
 // Queue is one topic queue.
@@ -73,6 +75,7 @@ type Queue struct {
 	Waiters atomic.Int32
 
 	min, max atomic.Int64 // readers see [min, max)
+	gone     atomic.Bool  // deleted, for those without mu
 
 	mu        sync.Mutex
 	maxPhys   int64 // end of the record of the last unit
@@ -165,6 +168,12 @@ func (q *Queue) path(pos int64) (string, int64) {
 	return filepath.Join(q.dir(), segment.Name(base)), base
 }
 
+// Path returns the file that the unit of queue offset n lies in.
+func (q *Queue) Path(n int64) string {
+	path, _ := q.path(n * UnitSize)
+	return path
+}
+
 func (q *Queue) dir() string {
 	return filepath.Join(q.c.Dir, q.Topic, strconv.Itoa(int(q.ID)))
 }
@@ -232,9 +241,9 @@ func (q *Queue) Dirty() bool {
 	return len(q.tail) > 0
 }
 
-// Flush writes the units that stand in memory to the files, calls touched with each file written and
-// returns how many bytes need not be kept in memory any more. Only one Flush of a queue runs at a time.
-func (q *Queue) Flush(touched func(path string)) (int, error) {
+// Flush writes the units that stand in memory to the files, calls touched with each file written, created
+// saying that it was made, and returns how many bytes need not be kept in memory any more. Only one Flush of a queue runs at a time.
+func (q *Queue) Flush(touched func(path string, created bool)) (int, error) {
 	q.mu.Lock()
 	if len(q.tail) == 0 || q.deleted {
 		n := q.dropped
@@ -270,7 +279,7 @@ const (
 	maxSpare  = 256 << 10
 )
 
-func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string)) error {
+func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bool)) error {
 	if begin {
 		if err := q.c.FS.MkdirAll(q.dir()); err != nil {
 			return fmt.Errorf("cannot make folder of queue %s-%d: %w", q.Topic, q.ID, err)
@@ -289,8 +298,8 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string)) e
 		if err != nil {
 			return fmt.Errorf("cannot write %s at %d: %w", path, pos-base, err)
 		}
-		touched(path)
 		q.mu.Lock()
+		touched(path, q.hasFile != base)
 		if q.hasFile < 0 {
 			q.firstFile = base
 		}
@@ -304,7 +313,7 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string)) e
 
 // preBlank fills the slots of the first file that lie in front of a queue's first unit as Java does, so
 // that Java does not take the zeros for the queue's end.
-func (q *Queue) preBlank(pos int64, touched func(string)) error {
+func (q *Queue) preBlank(pos int64, touched func(string, bool)) error {
 	path, base := q.path(pos)
 	if pos == base {
 		return nil
@@ -320,15 +329,19 @@ func (q *Queue) preBlank(pos int64, touched func(string)) error {
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	touched(path)
+	touched(path, true)
 	return nil
 }
+
+// Deleted reports whether the queue was deleted: it takes no more units.
+func (q *Queue) Deleted() bool { return q.gone.Load() }
 
 // Delete removes the queue's files. Readers find nothing afterwards and appends are dropped.
 func (q *Queue) Delete() error {
 	q.mu.Lock()
 	q.dropped += len(q.tail)
 	q.deleted, q.tail, q.flushing = true, nil, nil
+	q.gone.Store(true)
 	q.min.Store(q.max.Load())
 	q.mu.Unlock()
 	entries, err := q.c.FS.List(q.dir())

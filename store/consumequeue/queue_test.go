@@ -19,7 +19,7 @@ func config(t testing.TB, units int64) *Config {
 
 func flush(t *testing.T, q *Queue) {
 	t.Helper()
-	_, err := q.Flush(func(string) {})
+	_, err := q.Flush(func(string, bool) {})
 	require.NoError(t, err)
 	require.False(t, q.Dirty())
 }
@@ -101,7 +101,7 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportAllocs()
 	for i := int64(0); b.Loop(); i++ {
 		if _, n := q.Append(unitOf(i)); n >= 64<<10 {
-			if _, err := q.Flush(func(string) {}); err != nil {
+			if _, err := q.Flush(func(string, bool) {}); err != nil {
 				b.Fatal(err)
 			}
 		}

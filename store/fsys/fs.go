@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +24,8 @@ type FS interface {
 	RemoveAll(path string) error
 	// SyncDir makes a folder's names durable.
 	SyncDir(dir string) error
+	// Lock makes the file at path and holds it against all others until it is closed; ErrLocked when it is held.
+	Lock(path string) (io.Closer, error)
 }
 
 // Entry is one name in a folder.
@@ -107,6 +111,32 @@ func (OS) RemoveAll(path string) error { return os.RemoveAll(path) }
 
 // SyncDir implements FS.
 func (OS) SyncDir(dir string) error { return SyncDir(dir) }
+
+// Lock implements FS.
+func (OS) Lock(path string) (io.Closer, error) {
+	l, err := LockFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// SyncParents makes the name of dir, and those of the folders above it, durable: a store that is made durable
+// in a folder whose own name is not is lost all the same. Folders that cannot be synced, being another's or
+// of a kind that has no sync, are passed over; nobody made them just now.
+func SyncParents(f FS, dir string) error {
+	for {
+		up := filepath.Dir(dir)
+		err := f.SyncDir(up)
+		if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EROFS) {
+			return err
+		}
+		if up == dir || up == "." {
+			return nil
+		}
+		dir = up
+	}
+}
 
 type osFile struct{ *os.File }
 

@@ -39,3 +39,6 @@ func LockFile(path string) (*Lock, error) {
 
 // Release gives the lock up; the file stays, as Java's does.
 func (l *Lock) Release() error { return l.f.Close() }
+
+// Close is Release.
+func (l *Lock) Close() error { return l.Release() }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store"
 )
 
 // span is a range of the log.
@@ -101,14 +102,6 @@ func (c *checker) add(s Severity, file string, at int64, format string, args ...
 	c.report(Finding{s, file, at, fmt.Sprintf(format, args...)})
 }
 
-// FillerTopic is the topic of the records that Repair writes over a damaged range.
-const FillerTopic = "SKYLARK_DAMAGED"
-
-// isFiller recognises Repair's records; short ones hold only the beginning of the topic.
-func isFiller(r *message.Record) bool {
-	return r.SysFlag&message.SysFlagTransaction == message.SysFlagRollback && strings.HasPrefix(FillerTopic, r.Topic) && r.StoreHost == fillerHost
-}
-
 // stampLimit is how far a store timestamp may be ahead of this machine's clock.
 const stampLimit = 24 * 60 * 60 * 1000
 
@@ -175,7 +168,7 @@ func (c *checker) loss(at, size int64) {
 
 // dispatch gives a record to its queue. Java: CommitLogDispatcherBuildConsumeQueue.
 func (c *checker) dispatch(at int64, r *message.Record) error {
-	if isFiller(r) {
+	if store.IsFiller(r) {
 		c.sum.Fillers++
 		c.loss(at, int64(r.Size))
 		c.fillers = append(c.fillers, filler{at, int32(r.Size), r.QueueID, r.QueueOffset})

@@ -3,10 +3,10 @@ package inspect
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store"
 )
 
 // A filler is a record that says nothing, of exactly the length of what it replaces: its sysFlag is that of
@@ -14,9 +14,6 @@ import (
 // holds, so that a walk through the log goes past it. Where the queues still tell which records stood in the
 // range, there is one filler for each, with its queue id and queue offset: consumers that get it go on
 // behind it as they should.
-
-// fillerHost marks fillers: no message is born at port 0 of this address.
-var fillerHost = message.HostOf(netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
 
 // maxFiller is the largest filler, in bytes; Java's clients take no larger frames than 16 MiB.
 const maxFiller = 4 << 20
@@ -87,9 +84,9 @@ func (p piece) bytes(stamp int64) ([]byte, error) {
 	if p.queueID == blankPiece {
 		return message.AppendBlank(nil, n), nil
 	}
-	topic := FillerTopic[:max(0, min(len(FillerTopic), n-message.MinRecord))]
+	topic := store.FillerTopic[:max(0, min(len(store.FillerTopic), n-message.MinRecord))]
 	m := message.Message{Topic: topic, QueueID: p.queueID, SysFlag: message.SysFlagRollback, BornTimestamp: stamp,
-		BornHost: fillerHost, StoreHost: fillerHost, Body: make([]byte, n-message.MinRecord-len(topic))}
+		BornHost: store.FillerHost, StoreHost: store.FillerHost, Body: make([]byte, n-message.MinRecord-len(topic))}
 	b, err := message.AppendRecord(make([]byte, 0, n), &m, "")
 	if err == nil && len(b) != n {
 		err = fmt.Errorf("BUG: a filler of %d bytes for %d", len(b), n)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/fsys"
 )
 
@@ -209,7 +210,7 @@ func (x *indexCheck) entry(n, at int64, e indexEntry, sample bool) error {
 	}
 	if r == nil {
 		x.bad(at, "entry %d points to %d, where the log has no record", n, e.phys)
-	} else if !isFiller(r) && !hasKey(r, e.hash) {
+	} else if !store.IsFiller(r) && !hasKey(r, e.hash) {
 		x.bad(at, "entry %d points to %d, whose record has no key with hash %d", n, e.phys, e.hash)
 	}
 	return nil

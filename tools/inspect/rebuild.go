@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/fsys"
 	"github.com/skylarkmq/skylark/store/segment"
@@ -119,7 +120,7 @@ func (b *builder) run() error {
 			break
 		}
 		r := &e.rec
-		if e.kind != anyRecord || isFiller(r) {
+		if e.kind != anyRecord || store.IsFiller(r) {
 			continue
 		}
 		if t := r.SysFlag & message.SysFlagTransaction; t == message.SysFlagPrepared || t == message.SysFlagRollback || r.SysFlag&message.SysFlagInnerBatch != 0 {
@@ -237,7 +238,7 @@ func (b *builder) add(x *build, u consumequeue.Unit) error {
 }
 
 func (b *builder) flushOne(x *build) error {
-	n, err := x.cq.Flush(func(path string) { b.touched[path] = struct{}{} })
+	n, err := x.cq.Flush(func(path string, _ bool) { b.touched[path] = struct{}{} })
 	b.waiting -= n
 	return err
 }

@@ -281,7 +281,7 @@ func TestLayoutCoversTheRange(t *testing.T) {
 			} else {
 				r, err := message.Parse(b, true)
 				require.NoError(t, err)
-				require.True(t, isFiller(&r))
+				require.True(t, store.IsFiller(&r))
 				require.Equal(t, p.from, r.PhysicalOffset)
 				require.Len(t, b, int(p.to-p.from))
 				require.True(t, p.to+message.BlankSize <= end)
