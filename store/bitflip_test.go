@@ -202,7 +202,7 @@ func bits(from, to int64) []int64 {
 	var out []int64
 	for b := from; b < to; b++ {
 		for i := range int64(8) {
-			if soak() || i == (b*5+3)%8 || b-from < 2 && i == 0 {
+			if soak() || i == (b*5+3)%8 && (!underRace || b%7 == 0) || b-from < 2 && i == 0 {
 				out = append(out, b*8+i)
 			}
 		}

@@ -103,6 +103,9 @@ func (r *recorder) hook(d *simfs.Disk) func(*simfs.Op) simfs.Fault {
 
 func (r *recorder) emit(op *simfs.Op, d *simfs.Disk, p simfs.Policy, acked *tally, flushed int64, part []byte) {
 	r.seed++
+	if underRace && !soak() && r.seed%11 != 0 {
+		return
+	}
 	m := moment{
 		label: fmt.Sprintf("%s step %d (%s %s), %v", r.mode, r.steps, op.Kind, filepath.Base(filepath.Dir(op.Path))+"/"+filepath.Base(op.Path), p),
 		img:   d.Image(r.seed, p), pol: p, seed: r.seed, mode: r.mode, flushed: flushed, deep: soak() || r.seed%31 == 0,

@@ -25,7 +25,7 @@ func TestModel(t *testing.T) {
 		require.NoError(t, runModel(seed, 400))
 		return
 	}
-	runs, steps, limit := uint64(150), 120, 12*time.Second
+	runs, steps, limit := uint64(150), 120, 8*time.Second
 	if soak() {
 		runs, steps, limit = 1<<62, 400, 10*time.Minute
 	}

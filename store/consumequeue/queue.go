@@ -284,6 +284,8 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bo
 		if err := q.c.FS.MkdirAll(q.dir()); err != nil {
 			return fmt.Errorf("cannot make folder of queue %s-%d: %w", q.Topic, q.ID, err)
 		}
+		path, _ := q.path(pos)
+		q.c.Handles.Forget(path)
 		if err := q.preBlank(pos, touched); err != nil {
 			return err
 		}
@@ -291,6 +293,12 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bo
 	for len(buf) > 0 {
 		path, base := q.path(pos)
 		n := min(int64(len(buf)), base+q.c.FileSize-pos)
+		q.mu.Lock()
+		created := q.hasFile != base
+		q.mu.Unlock()
+		if created { // a reader of a deleted topic of that name may have left its file open
+			q.c.Handles.Forget(path)
+		}
 		err := q.c.Handles.Use(path, true, q.c.FileSize, func(f fsys.File) error {
 			_, err := f.WriteAt(buf[:n], pos-base)
 			return err
@@ -298,8 +306,8 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bo
 		if err != nil {
 			return fmt.Errorf("cannot write %s at %d: %w", path, pos-base, err)
 		}
+		touched(path, created)
 		q.mu.Lock()
-		touched(path, q.hasFile != base)
 		if q.hasFile < 0 {
 			q.firstFile = base
 		}

@@ -107,3 +107,22 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// TestFileOfADeletedQueueLeftOpen: a reader that was under way while the queue was deleted has opened its file
+// again; the units of the queue made anew must not go into that.
+func TestFileOfADeletedQueueLeftOpen(t *testing.T) {
+	c := config(t, 7)
+	old := New(c, "T", 0)
+	old.Append(unitOf(0))
+	flush(t, old)
+	path := old.Path(0)
+	require.NoError(t, c.Handles.Use(path, false, 0, func(fsys.File) error {
+		return os.Remove(path) // Delete, between its Forget and the reader's entry in the cache
+	}))
+	require.NoError(t, old.Delete())
+	q := New(c, "T", 0)
+	q.Append(unitOf(0))
+	flush(t, q)
+	require.FileExists(t, path)
+	check(t, q, 0, 1)
+}
