@@ -15,12 +15,13 @@ import (
 
 // What a flipped bit may come to.
 const (
-	refused    = "refused"    // Open says where the damage is and changes nothing
-	cutOff     = "cut"        // taken for the torn end of a crash
-	skipped    = "skipped"    // that message is passed over, and logged; all others are served
-	reported   = "reported"   // the reader of that message sees by its lengths or checksum that it is damaged
-	undetected = "undetected" // that message is served with the changed field; nothing covers it
-	harmless   = "harmless"   // every message is served as it was
+	contained  = skipped + " " + reported // recovery passes over it and says where it is
+	refused    = "refused"                // Open says where the damage is and changes nothing
+	cutOff     = "cut"                    // taken for the torn end of a crash
+	skipped    = "skipped"                // that message is passed over, and logged; all others are served
+	reported   = "reported"               // the reader of that message sees by its lengths or checksum that it is damaged
+	undetected = "undetected"             // that message is served with the changed field; nothing covers it
+	harmless   = "harmless"               // every message is served as it was
 	// BUG: the damaged record is the last of its queue, the unit does not match it, and Load cuts the unit without
 	// a word, though the record was durable: the message is gone and the next one gets its queue offset.
 	forgotten = "forgotten"
@@ -31,25 +32,25 @@ const (
 // covered by no checksum of Java's format (spec/store.md 6.3 F20): only a unit that recovery has to write
 // again, or a property checksum, would show them.
 var flipExpected = map[string][3]string{
-	"TOTALSIZE":      {skipped, refused, cutOff},
-	"MAGIC":          {skipped + " " + reported, refused, cutOff},
-	"BODYCRC":        {reported, refused, cutOff},
-	"QUEUEID":        {undetected, undetected + " " + refused, undetected + " " + refused + " " + cutOff}, // in another queue now
+	"TOTALSIZE":      {skipped, contained, cutOff},
+	"MAGIC":          {skipped + " " + reported, contained, cutOff},
+	"BODYCRC":        {reported, contained, cutOff},
+	"QUEUEID":        {undetected, undetected + " " + contained, undetected + " " + contained + " " + cutOff}, // in another queue now
 	"FLAG":           {undetected, undetected, undetected},
-	"QUEUEOFFSET":    {undetected, undetected + " " + refused, undetected + " " + refused + " " + skipped},
-	"PHYSICALOFFSET": {skipped, refused, cutOff},
-	"SYSFLAG":        {undetected + " " + reported, undetected + " " + refused, undetected + " " + refused + " " + cutOff},
+	"QUEUEOFFSET":    {undetected, undetected + " " + contained, undetected + " " + contained + " " + cutOff},
+	"PHYSICALOFFSET": {skipped, contained, cutOff},
+	"SYSFLAG":        {undetected + " " + reported, undetected + " " + contained, undetected + " " + contained + " " + cutOff},
 	"BORNTIMESTAMP":  {undetected, undetected, undetected},
 	"BORNHOST":       {undetected, undetected, undetected},
 	"STORETIMESTAMP": {undetected, undetected, undetected},
 	"STOREHOST":      {undetected, undetected, undetected},
 	"RECONSUMETIMES": {undetected, undetected, undetected},
 	"PREPARED":       {undetected, undetected, undetected},
-	"BODYLEN":        {reported, refused, cutOff},
-	"BODY":           {reported, refused, cutOff},
-	"TOPICLEN":       {reported, refused, cutOff},
-	"TOPIC":          {undetected, undetected + " " + refused, undetected + " " + refused + " " + cutOff}, // in another topic now
-	"PROPLEN":        {reported, refused, cutOff},
+	"BODYLEN":        {reported, contained, cutOff},
+	"BODY":           {reported, contained, cutOff},
+	"TOPICLEN":       {reported, contained, cutOff},
+	"TOPIC":          {undetected, undetected + " " + contained, undetected + " " + contained + " " + cutOff}, // in another topic now
+	"PROPLEN":        {reported, contained, cutOff},
 	"PROPERTIES":     {undetected, undetected, undetected + " " + cutOff},
 }
 

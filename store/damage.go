@@ -67,7 +67,7 @@ func (w *walker) behind(at int64) (int64, error) {
 	switch {
 	case w.end >= 0 && at >= w.end:
 		return at, nil
-	case w.end < 0 && at >= wm.offset && (wm.offset > 0 || w.sc.Err() == nil || w.clean && at >= w.s.cp.logicsPhysicalOffset):
+	case w.end < 0 && at >= wm.offset && (wm.sequence > 0 || w.sc.Err() == nil || w.clean && at >= w.s.cp.logicsPhysicalOffset):
 		return at, nil
 	}
 	if r, ok := w.s.log.ValidBehind(at); ok && (r.StoreTimestamp >= w.newest || w.end > r.PhysicalOffset) {

@@ -41,9 +41,8 @@ const (
 // expected says which outcome a fault must have: "file operation error duration", the error and the duration
 // being left out when they make no difference. Not in the table: either.
 var expected = map[string]string{
-	"commitlog write EIO": readOnly,
-	// A preallocated file without space: a thin volume. Nothing says how much of the round is in the file.
-	"commitlog write ENOSPC": readOnly,
+	"commitlog write EIO":    readOnly,
+	"commitlog write ENOSPC": either, // a thin volume: read only when the group that spans two files is half written
 	"commitlog sync":         readOnly,
 	"commitlog syncdir":      readOnly,
 	"commitlog rename":       either,
@@ -52,7 +51,7 @@ var expected = map[string]string{
 	"prep create ENOSPC once":   goesOn,
 	"prep allocate ENOSPC once": goesOn,
 	"prep sync EIO once":        goesOn, // the file is made anew; its bytes were zeros
-	"prep allocate ENOSPC long": either,
+	"prep allocate ENOSPC long": goesOn,
 	"consumequeue create":       goesOn,
 	"consumequeue mkdir":        goesOn,
 	"consumequeue truncate":     goesOn,
@@ -60,9 +59,11 @@ var expected = map[string]string{
 	"consumequeue read":         goesOn,
 	"consumequeue sync":         readOnly,
 	"consumequeue syncdir":      readOnly,
-	"checkpoint write":          either,
+	"checkpoint write ENOSPC":   goesOn,
+	"checkpoint write EIO":      readOnly,
 	"checkpoint sync":           readOnly,
-	"watermark write":           either,
+	"watermark write ENOSPC":    goesOn,
+	"watermark write EIO":       readOnly,
 }
 
 func expectation(file, op, err, long string) string {

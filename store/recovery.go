@@ -47,7 +47,7 @@ func (s *Store) recover() error {
 	if err := s.loadQueues(clean); err != nil {
 		return err
 	}
-	n, err := s.redispatch(s.queuesEnd(start), nil)
+	n, err := s.redispatch(s.queuesEnd(start))
 	if err != nil {
 		return err
 	}
@@ -185,57 +185,50 @@ func (s *Store) matches(q *consumequeue.Queue, offset int64, u consumequeue.Unit
 	return err == nil && int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset
 }
 
-// redispatch adds the units of all records from start on that the queues do not have. With only, it looks
-// at those queues alone. A queue that misses units in front of start is built anew.
-func (s *Store) redispatch(start int64, only map[*consumequeue.Queue]bool) (int, error) {
-	added := 0
-	gaps := map[*consumequeue.Queue]bool{}
+// each calls fn for the records from start on that have units, with their queues.
+func (s *Store) each(start int64, fn func(q *consumequeue.Queue, r *message.Record) error) error {
 	w := walker{s: s, sc: s.log.Scan(start), end: s.log.End()}
 	for {
 		r, ok, err := w.next()
-		if err != nil {
-			return added, err
-		}
-		if !ok {
-			break
+		if err != nil || !ok {
+			return err
 		}
 		if t := r.SysFlag & message.SysFlagTransaction; t == message.SysFlagPrepared || t == message.SysFlagRollback || r.QueueID < 0 {
 			s.noteFiller(&r)
 			continue
 		}
-		q := s.Queue(r.Topic, r.QueueID)
-		if only != nil && !only[q] || gaps[q] {
-			continue
+		if err := fn(s.Queue(r.Topic, r.QueueID), &r); err != nil {
+			return err
 		}
-		done, gap, err := s.restore(q, &r, only != nil)
-		if err != nil {
-			return added, err
+	}
+}
+
+// redispatch adds the units of all records from start on that the queues do not have, and returns how many. A
+// queue that misses units in front of start is built anew.
+func (s *Store) redispatch(start int64) (added int, err error) {
+	gaps := map[*consumequeue.Queue]bool{}
+	err = s.each(start, func(q *consumequeue.Queue, r *message.Record) error {
+		if gaps[q] {
+			return nil
 		}
+		done, gap, err := s.restore(q, r)
 		if done {
 			added++
 		}
 		if gap {
 			gaps[q] = true
 		}
+		return err
+	})
+	if err != nil || len(gaps) == 0 {
+		return added, err
 	}
-	if len(gaps) == 0 {
-		return added, nil
-	}
-	for q := range gaps {
-		if only != nil { // from the log's first record on it is no better
-			return added, fmt.Errorf("cannot rebuild queue %s-%d: the queue offsets of its messages in the commit log are out of order", q.Topic, q.ID)
-		}
-		s.o.Logger.Warn().Str("topic", q.Topic).Int32("queueId", q.ID).Msg("consume queue misses units, building it anew from the commit log")
-		if err := q.Reset(); err != nil {
-			return added, err
-		}
-	}
-	n, err := s.redispatch(s.log.Min(), gaps)
+	n, err := s.rebuild(gaps)
 	return added + n, err
 }
 
-// restore adds the unit of one record unless it is there. gap reports that units in front of it miss.
-func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding bool) (added, gap bool, err error) {
+// restore adds the unit of one record unless it is there. gap reports that the queue does not fit the record.
+func (s *Store) restore(q *consumequeue.Queue, r *message.Record) (added, gap bool, err error) {
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
 		u, ok, err := q.At(r.QueueOffset)
@@ -252,34 +245,28 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, rebuilding boo
 			q.Cut(r.QueueOffset, r.PhysicalOffset)
 			break
 		}
+		if r.QueueOffset > 0 {
+			return false, true, nil
+		}
 		// The topic was deleted and made again: what the queue holds is of its former life.
 		if err := q.Reset(); err != nil {
 			return false, false, err
 		}
-		if r.QueueOffset > 0 {
-			return false, true, nil
-		}
 	case r.PhysicalOffset < q.MaxPhysical():
 		return false, false, nil // of a former life of the topic
-	case r.QueueOffset > next && s.bridge(q, r.QueueOffset-next, r.PhysicalOffset):
-	case r.QueueOffset > next:
-		if !rebuilding {
-			return false, true, nil
-		}
-		if q.Min() == next {
-			q.Begin(r.QueueOffset)
-			break
-		}
-		s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("physicalOffset", r.PhysicalOffset).Int64("queueOffset", r.QueueOffset).Int64("expected", next).
-			Msg("a message with a queue offset that cannot be is left out of its queue")
-		return false, false, nil
+	case r.QueueOffset > next && !s.bridge(q, r.QueueOffset-next, r.PhysicalOffset):
+		return false, true, nil
 	}
-	s.addUnit(q, s.unit(r))
+	return true, false, s.restored(q, s.unit(r))
+}
+
+func (s *Store) restored(q *consumequeue.Queue, u consumequeue.Unit) error {
+	s.addUnit(q, u)
 	q.Next = q.Max()
 	if s.dirtyUnits.Load() > maxDirtyUnits {
-		return true, false, s.writeUnits()
+		return s.writeUnits()
 	}
-	return true, false, nil
+	return nil
 }
 
 func (s *Store) unit(r *message.Record) consumequeue.Unit {

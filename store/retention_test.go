@@ -477,6 +477,7 @@ func (d *dyingFS) SyncDir(dir string) error {
 func TestKilledWhileRemoving(t *testing.T) {
 	w := newEarth()
 	o := w.options(t.TempDir())
+	o.FlushIntervalConsumeQueue = 10
 	s := w.open(t, o)
 	n := fill(t, s, 60, 0)
 	require.NoError(t, s.Close())
@@ -501,6 +502,8 @@ func TestKilledWhileRemoving(t *testing.T) {
 		for topic, id := range map[string]int32{"A": 0, "B": 3} {
 			verifyFrom(t, r, topic, id, n)
 		}
+		// Nothing goes before the units of what recovery found are durable.
+		require.Eventually(t, func() bool { return r.durable.Load() == r.log.End() }, 10*time.Second, time.Millisecond)
 		step(t, r)
 		require.Equal(t, 2, logFiles(t, c))
 		for topic, id := range map[string]int32{"A": 0, "B": 3} {

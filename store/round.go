@@ -129,10 +129,18 @@ func (w *roundWriter) takeBack(i, recs int, err error) {
 
 func (w *roundWriter) roll(i, recs int) {
 	w.flush(i, recs)
-	if w.err == nil && w.groups[i].err == nil {
-		w.err = w.s.log.Fill()
-		w.end = w.s.log.End()
+	if w.err != nil || w.groups[i].err != nil {
+		return
 	}
+	err := w.s.log.Fill()
+	if isFull(err) && !w.split {
+		if err2 := w.s.log.Clear(w.end + message.BlankSize); err2 == nil {
+			w.turnAway(w.groups[i], err)
+			w.s.fullAtWrite = true
+			return
+		}
+	}
+	w.err, w.end = err, w.s.log.End()
 }
 
 func (w *roundWriter) turnAway(g *Group, err error) {

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/fsys"
@@ -43,7 +42,6 @@ type Log struct {
 	mu       sync.Mutex // guards the preparation of the next file
 	prepared string
 	prepErr  error
-	prepAt   time.Time     // when it was met
 	prepDone chan struct{} // nil: none is running
 	newNames atomic.Bool   // a file was added since the last Sync
 }
@@ -154,7 +152,7 @@ func (l *Log) prepare() chan struct{} {
 			_ = l.o.FS.Remove(path) // what it got of the space is needed
 		}
 		l.mu.Lock()
-		l.prepared, l.prepErr, l.prepAt = path, err, time.Now()
+		l.prepared, l.prepErr = path, err
 		l.mu.Unlock()
 	}()
 	return done
@@ -177,13 +175,13 @@ func allocate(fs fsys.FS, path string, size int64) error {
 }
 
 func (l *Log) roll(base int64) (*segment.File, error) {
-	path, err := l.takePrepared()
-	if err != nil { // it was met up to half a file ago: the disk may have space again
-		path, err = l.takePrepared()
+	if err := l.Ready(); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the next commit log file: %w", err)
-	}
+	l.mu.Lock()
+	path := l.prepared
+	l.prepDone, l.prepared = nil, ""
+	l.mu.Unlock()
 	f, err := l.files.Add(path, base)
 	if err == nil {
 		l.newNames.Store(true)
@@ -194,28 +192,22 @@ func (l *Log) roll(base int64) (*segment.File, error) {
 // Covers reports whether a file holds offset.
 func (l *Log) Covers(offset int64) bool { return l.files.Find(offset) != nil }
 
-// prepareAgain is how long a full disk is taken to stay full.
-const prepareAgain = 100 * time.Millisecond
-
 // Ready makes sure that the next file can be begun at once. On an error, usually that of a full disk,
 // nothing has changed, and it may be called again.
 func (l *Log) Ready() error {
-	for again := true; ; again = false {
+	var err error
+	for range 2 { // the first error was met up to half a file ago: the disk may have space again
 		<-l.prepare()
 		l.mu.Lock()
-		err := l.prepErr
-		old := time.Since(l.prepAt) >= prepareAgain
-		if err != nil && old {
+		if err = l.prepErr; err != nil {
 			l.prepDone, l.prepErr = nil, nil
 		}
 		l.mu.Unlock()
 		if err == nil {
 			return nil
 		}
-		if !old || !again {
-			return fmt.Errorf("cannot make the next commit log file: %w", err)
-		}
 	}
+	return fmt.Errorf("cannot make the next commit log file: %w", err)
 }
 
 // Clear zeroes what a failed write may have left behind the end, up to to.
@@ -229,16 +221,6 @@ func (l *Log) Clear(to int64) error {
 		return fmt.Errorf("cannot clear the commit log behind %d: %w", end, err)
 	}
 	return nil
-}
-
-// takePrepared waits for the file under preparation, which is made now when there is none, and takes it.
-func (l *Log) takePrepared() (string, error) {
-	<-l.prepare()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	path, err := l.prepared, l.prepErr
-	l.prepDone, l.prepared, l.prepErr = nil, "", nil
-	return path, err
 }
 
 // Sync makes [from, to) durable. An error is final: what is durable is unknown from then on.

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+)
+
+// stray is a message whose queue offset is not the one that is due. The next message of its queue tells
+// which of the two is wrong: nothing in a record vouches for its queue offset.
+type stray struct {
+	queueOffset int64
+	unit        consumequeue.Unit
+}
+
+// rebuilder builds queues anew from all records of the log.
+type rebuilder struct {
+	s      *Store
+	strays map[*consumequeue.Queue]stray
+	added  int
+}
+
+// maxHoles bounds the offsets in a row that may be missing without damage that explains them.
+const maxHoles = 1 << 20
+
+func (s *Store) rebuild(queues map[*consumequeue.Queue]bool) (int, error) {
+	for q := range queues {
+		s.o.Logger.Warn().Str("topic", q.Topic).Int32("queueId", q.ID).Msg("consume queue does not fit the commit log, building it anew")
+		if err := q.Reset(); err != nil {
+			return 0, err
+		}
+	}
+	b := rebuilder{s: s, strays: map[*consumequeue.Queue]stray{}}
+	err := s.each(s.log.Min(), func(q *consumequeue.Queue, r *message.Record) error {
+		if !queues[q] {
+			return nil
+		}
+		return b.place(q, r)
+	})
+	for q := range b.strays {
+		b.leave(q)
+	}
+	return b.added, err
+}
+
+func (b *rebuilder) place(q *consumequeue.Queue, r *message.Record) error {
+	next, s := q.Max(), b.s
+	last, waiting := b.strays[q]
+	switch {
+	case r.QueueOffset == next:
+		b.leave(q)
+	case r.QueueOffset == 0: // the topic was deleted and made again
+		delete(b.strays, q)
+		if err := q.Reset(); err != nil {
+			return err
+		}
+	case r.QueueOffset > next && s.bridge(q, r.QueueOffset-next, r.PhysicalOffset):
+		b.leave(q)
+	case q.Min() == next && !waiting: // its first messages are gone
+		q.Begin(r.QueueOffset)
+	case waiting && r.QueueOffset == last.queueOffset+1: // the two agree
+		if err := b.moveTo(q, last.queueOffset, last.unit.PhysicalOffset); err != nil {
+			return err
+		}
+		if err := b.accept(q, last); err != nil {
+			return err
+		}
+	case waiting && r.QueueOffset == next+1: // of the one in front only the number is wrong
+		if err := b.accept(q, last); err != nil {
+			return err
+		}
+	default:
+		b.leave(q)
+		b.strays[q] = stray{r.QueueOffset, s.unit(r)}
+		return nil
+	}
+	b.added++
+	return s.restored(q, s.unit(r))
+}
+
+// moveTo makes queueOffset the next one, by units that stand for what is missing; where that cannot be, the
+// queue begins there.
+func (b *rebuilder) moveTo(q *consumequeue.Queue, queueOffset, physicalOffset int64) error {
+	n := queueOffset - q.Max()
+	b.s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("from", q.Max()).Int64("to", queueOffset).Msg("the commit log has no messages for these queue offsets")
+	if n < 0 || n > maxHoles {
+		if err := q.Reset(); err != nil {
+			return err
+		}
+		q.Begin(queueOffset)
+		return nil
+	}
+	for range n {
+		b.s.addUnit(q, consumequeue.Unit{PhysicalOffset: physicalOffset, Size: holeSize})
+	}
+	return nil
+}
+
+func (b *rebuilder) accept(q *consumequeue.Queue, o stray) error {
+	delete(b.strays, q)
+	b.added++
+	return b.s.restored(q, o.unit)
+}
+
+// leave gives up the message of q that waits, if there is one.
+func (b *rebuilder) leave(q *consumequeue.Queue) {
+	if o, ok := b.strays[q]; ok {
+		delete(b.strays, q)
+		b.s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("physicalOffset", o.unit.PhysicalOffset).Int64("queueOffset", o.queueOffset).
+			Int64("due", q.Max()).Msg("damaged: a message with a queue offset that cannot be is left out of its queue")
+	}
+}
