@@ -1,9 +1,11 @@
 package index
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/skylarkmq/skylark/store/fsys"
 )
@@ -28,21 +30,23 @@ func (l *loader) load() error {
 	if err := l.remove(bad); err != nil {
 		return err
 	}
-	whole := true // the last file was not cut
+	if err := l.sort(); err != nil {
+		return err
+	}
 	for i := 0; i < len(l.files); i++ {
 		f := l.files[i]
 		ok, err := l.trusted(f)
 		if err != nil {
 			return err
 		}
-		if whole = ok; ok {
+		if ok {
 			continue
 		}
 		if i, err = l.repair(i); err != nil {
 			return err
 		}
 	}
-	return l.start(whole)
+	return l.start()
 }
 
 // open opens the files up to the first that is damaged, and returns the paths of that one and those behind
@@ -83,6 +87,19 @@ func (l *loader) open() (bad []string, err error) {
 	return bad, nil
 }
 
+// sort puts the files in the order of what they cover: Java's names repeat an hour when clocks are set back.
+func (l *loader) sort() error {
+	slices.SortStableFunc(l.files, func(a, b *file) int { return cmp.Compare(a.head.beginPhysical, b.head.beginPhysical) })
+	for i := 1; i < len(l.files); i++ {
+		if begin, end := l.files[i].head.beginPhysical, l.files[i-1].head.endPhysical; begin < end {
+			l.x.o.Logger.Warn().Str("path", l.files[i].path).Int64("begin", begin).Int64("previousEnd", end).
+				Msg("removing an index file that overlaps the one before and those behind it, they are built anew from the commit log")
+			return l.removeFrom(i)
+		}
+	}
+	return nil
+}
+
 func (l *loader) openFile(e fsys.Entry, path string) (*file, error) {
 	x := l.x
 	// A repair that was killed leaves a file without its end.
@@ -118,9 +135,6 @@ func (l *loader) readHeader(f *file) error {
 	f.head = parseHeader(b[:])
 	if err := f.head.check(f.geometry); err != nil {
 		return fmt.Errorf("%s: %w: %w", f.path, errDamaged, err)
-	}
-	if n := len(l.files); n > 0 && f.head.count > 1 && f.head.beginPhysical < l.files[n-1].head.endPhysical {
-		return fmt.Errorf("%s: %w: it begins at %d, the file before it ends at %d", f.path, errDamaged, f.head.beginPhysical, l.files[n-1].head.endPhysical)
 	}
 	return nil
 }
@@ -165,7 +179,7 @@ func (l *loader) trusted(f *file) (bool, error) {
 }
 
 // start sets where the index goes on.
-func (l *loader) start(whole bool) error {
+func (l *loader) start() error {
 	x := l.x
 	x.files = l.files
 	x.told = l.max
@@ -185,11 +199,11 @@ func (l *loader) start(whole bool) error {
 		}
 	}
 	x.skipOffset, x.skipHashes = last.head.endPhysical, allHashes
-	if l.clean || !whole {
-		return nil // all keys of the last message are there
+	if !last.full() {
+		return nil
 	}
+	// The next file may be gone, with more keys of the last message.
 	var err error
-	// The next file is gone, which may have held the rest.
 	x.skipHashes, err = last.trailing(last.head.count)
 	return err
 }

@@ -23,6 +23,7 @@ import (
 type testLog struct {
 	mu      sync.Mutex
 	recs    []message.Record
+	keys    map[int64][]string // by offset
 	end     int64
 	min     int64
 	now     int64 // whole seconds apart, which is as fine as a file tells times
@@ -30,7 +31,7 @@ type testLog struct {
 	scans   int
 }
 
-func newLog() *testLog { return &testLog{now: 1_700_000_000_000} }
+func newLog() *testLog { return &testLog{keys: map[int64][]string{}, now: 1_700_000_000_000} }
 
 func (l *testLog) add(topic string, properties ...string) *message.Record {
 	l.mu.Lock()
@@ -39,6 +40,9 @@ func (l *testLog) add(topic string, properties ...string) *message.Record {
 	for i := 0; i < len(properties); i += 2 {
 		r.Properties = string(message.AppendProperty([]byte(r.Properties), properties[i], properties[i+1]))
 	}
+	keys := strings.Fields(message.GetProperty(r.Properties, message.PropertyKeys))
+	keys = append(keys, message.GetProperty(r.Properties, message.PropertyUniqKey), TagKey(message.GetProperty(r.Properties, message.PropertyTags)))
+	l.keys[l.end] = keys
 	l.recs = append(l.recs, r)
 	l.end += int64(r.Size)
 	return &l.recs[len(l.recs)-1]
@@ -96,9 +100,7 @@ func (l *testLog) want(topic, key string, most int, begin, end, before int64) []
 		if r.Topic != topic || r.StoreTimestamp < begin || r.StoreTimestamp > end || before > 0 && r.PhysicalOffset >= before {
 			continue
 		}
-		keys := strings.Fields(message.GetProperty(r.Properties, message.PropertyKeys))
-		keys = append(keys, message.GetProperty(r.Properties, message.PropertyUniqKey), TagKey(message.GetProperty(r.Properties, message.PropertyTags)))
-		if slices.Contains(keys, key) {
+		if slices.Contains(l.keys[r.PhysicalOffset], key) {
 			out = append(out, r.PhysicalOffset)
 		}
 	}
@@ -110,13 +112,15 @@ type rig struct {
 	t   testing.TB
 	log *testLog
 	o   Options
+	fs  *faulty
 	x   *Index
 	rnd *rand.Rand
 }
 
 func newRig(t testing.TB) *rig {
-	l := newLog()
-	return &rig{t: t, log: l, rnd: rand.New(rand.NewPCG(1, 2)), o: Options{
+	l, fs := newLog(), &faulty{}
+	return &rig{t: t, log: l, fs: fs, rnd: rand.New(rand.NewPCG(1, 2)), o: Options{
+		FS:  fs,
 		Dir: filepath.Join(t.TempDir(), "index"), Slots: 31, Entries: 50, Logger: zerolog.Nop(),
 		Scan: l.scan, Min: func() int64 { return l.min }, Max: func() int64 { return l.end },
 	}}
@@ -168,10 +172,9 @@ func (r *rig) check() {
 	for i := range r.log.recs {
 		keys = append(keys, fmt.Sprint("u", i))
 	}
-	for _, topic := range []string{"A", "B"} {
-		for _, key := range keys {
-			r.find(topic, key, 1000, 0, math.MaxInt64, 0)
-		}
+	for _, key := range keys {
+		r.find("A", key, 1000, 0, math.MaxInt64, 0)
+		r.find("B", key, 1000, 0, math.MaxInt64, 0)
 	}
 	for range 50 {
 		begin := r.log.now - r.rnd.Int64N(300)*1000
@@ -183,14 +186,20 @@ func (r *rig) find(topic, key string, most int, begin, end, before int64) {
 	r.t.Helper()
 	got, err := r.x.Query(topic, key, most, begin, end, before)
 	require.NoError(r.t, err)
-	require.Equal(r.t, r.log.want(topic, key, most, begin, end, before), got, "%s#%s, %d from %d to %d, before %d", topic, key, most, begin, end, before)
+	want := r.log.want(topic, key, most, begin, end, before)
+	if slices.Equal(want, got) {
+		return // formatting would be most of the test's work
+	}
+	require.Equal(r.t, want, got, "%s#%s, %d from %d to %d, before %d", topic, key, most, begin, end, before)
 }
 
 // kill leaves the index as a process that dies does, and continues with a copy of the folder.
 func (r *rig) kill() {
 	r.t.Helper()
 	dir := filepath.Join(r.t.TempDir(), "index")
-	require.NoError(r.t, os.CopyFS(dir, os.DirFS(r.o.Dir)))
+	if _, err := os.Stat(r.o.Dir); err == nil {
+		require.NoError(r.t, os.CopyFS(dir, os.DirFS(r.o.Dir)))
+	}
 	r.o.Dir = dir
 }
 
