@@ -72,7 +72,7 @@ func dieAfter(fs *faulty, n int) func() bool {
 // TestKilledAtEachStep dies in front of each change of the disk, starts again, dies in each step of that repair,
 // and starts once more.
 func TestKilledAtEachStep(t *testing.T) {
-	for n := 0; ; n++ {
+	for n := 0; ; n += 1 + n/25 {
 		r := newRig(t)
 		r.rnd = rand.New(rand.NewPCG(uint64(n), 1))
 		r.open(true)

@@ -120,13 +120,13 @@ const tornReads = 3
 // find walks the chain of q among the entries that head counts. Others that the builder has put in front of
 // them meanwhile are passed over. Each step must lead to a lower number, so that a damaged chain ends.
 // Java: IndexFile.selectPhyOffset.
-func (f *file) find(head *header, q *query) error {
+func (f *file) find(head *header, q *query, w *window) error {
 	if head.count <= 1 {
 		return nil
 	}
 	slot := f.slotOf(q.hash)
-	w := window{f: f}
-	n, e, err := f.first(slot, &w)
+	w.f = f
+	n, e, err := f.first(slot, w)
 	for err == nil && n > 0 && !q.done() {
 		if e.hash < 0 || f.slotOf(e.hash) != slot || e.diff < 0 {
 			return nil

@@ -107,8 +107,8 @@ func TestFilesAreJavas(t *testing.T) {
 				r := rig{t: t, o: o}
 				x, err := Open(o, true, 0)
 				require.NoError(t, err)
-				r.use(x)
 				x.writeAt, x.maxPending = writeAt, 1000
+				r.use(x)
 				require.NoError(t, r.settle())
 				for i := range recs {
 					r.tell(&recs[i])

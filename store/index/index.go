@@ -206,9 +206,10 @@ func (x *Index) Query(topic, key string, max int, begin, end, before int64) ([]i
 	x.mu.Unlock()
 	defer x.release(files)
 	batch.find(&q)
+	var w window
 	for i := len(files) - 1; i >= 0 && !q.done(); i-- {
 		if q.matches(&heads[i]) {
-			if err := files[i].find(&heads[i], &q); err != nil {
+			if err := files[i].find(&heads[i], &q, &w); err != nil {
 				return q.out, err
 			}
 		}

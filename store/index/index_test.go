@@ -71,10 +71,15 @@ func TestPutIsSeenAtOnce(t *testing.T) {
 	_, err := r.x.Query("A", "all", 1, 0, math.MaxInt64, 0)
 	require.ErrorIs(t, err, ErrClosed)
 	require.NoError(t, r.x.Close())
-	r.tell(r.log.message(r.rnd)) // too late, and harmless
-	r.open(true)
+	late := r.log.add("A", message.PropertyKeys, "all")
+	r.tell(late) // harmless, and read from the CommitLog at the next start
 	got, at = r.x.Last()
 	require.Equal(t, []int64{stamp, offset}, []int64{got, at})
+	r.open(true)
+	require.NoError(t, r.settle())
+	_, at = r.x.Last()
+	require.Equal(t, late.PhysicalOffset, at)
+	r.check()
 }
 
 // TestFullBatchWaitsForNobody holds the disk while more messages come than memory is given for.
@@ -358,9 +363,13 @@ func TestQueriesRunBesideTheBuilder(t *testing.T) {
 	r.o.Slots, r.o.Entries = 7, 400
 	r.open(true)
 	require.NoError(t, r.settle())
+	r.x.mu.Lock()
 	r.x.maxPending = 1 << 20
+	r.x.mu.Unlock()
 	var told atomic.Int64
-	told.Store(-1)
+	hashes := AppendHashes(nil, "A", "", "all", "")
+	other := AppendHashes(nil, "A", "", "b c d e f g h", "")
+	r.x.Put(0, 50, 1_700_000_000_000, hashes)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 3 {
@@ -380,9 +389,7 @@ func TestQueriesRunBesideTheBuilder(t *testing.T) {
 			}
 		})
 	}
-	hashes := AppendHashes(nil, "A", "", "all", "")
-	other := AppendHashes(nil, "A", "", "b c d e f g h", "")
-	for i := range int64(2500) {
+	for i := int64(1); i < 2500; i++ {
 		r.x.Put(i*100, i*100+50, 1_700_000_000_000+i, hashes)
 		told.Store(i * 100)
 		r.x.Put(i*100+50, i*100+100, 1_700_000_000_000+i, other[:i%8])

@@ -134,7 +134,10 @@ func (r *rig) open(clean bool) {
 }
 
 func (r *rig) use(x *Index) {
-	x.maxPending, x.writeAt, x.writeEvery = 64, 16, time.Hour
+	if x.writeAt == writeAt {
+		x.maxPending, x.writeAt = 64, 16
+	}
+	x.writeEvery = time.Hour
 	r.x = x
 	r.t.Cleanup(func() { _ = x.Close() })
 	x.Start()

@@ -35,7 +35,7 @@ func writeBatch(f *file, entries [][]entry) (header, error) {
 		}
 	}
 	slices.Sort(w.order)
-	w.buf = make([]byte, piece)
+	w.buf = make([]byte, min(piece, n*pageSize))
 	if err := w.runs(w.link); err != nil {
 		return header{}, err
 	}
@@ -119,7 +119,7 @@ func (w *batchWriter) entries(entries [][]entry) error {
 	b, at, place := w.buf[:0], w.f.entryAt(w.base), 0
 	for _, p := range entries {
 		for i := range p {
-			if len(b)+entrySize > piece {
+			if len(b)+entrySize > cap(b) {
 				if err := w.f.write(b, at); err != nil {
 					return err
 				}
