@@ -72,6 +72,30 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
+// BenchmarkRepair checks and mends a file after an unclean stop; an op is an entry.
+func BenchmarkRepair(b *testing.B) {
+	x, err := Open(benchOptions(b), true, 0)
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = x.Close() })
+	f, err := x.writable()
+	require.NoError(b, err)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	entries := make([]entry, writeAt)
+	for at := int64(0); int(f.head.count) < b.N; {
+		for i := range entries {
+			at += 100
+			entries[i] = entry{at, 1_700_000_000_000 + at/1000, rnd.Int32()}
+		}
+		f.head, err = writeBatch(f, [][]entry{entries})
+		require.NoError(b, err)
+	}
+	b.ResetTimer()
+	end, err := f.valid(math.MaxInt64)
+	require.NoError(b, err)
+	require.Equal(b, f.head.count, end)
+	require.NoError(b, f.rebuild(end))
+}
+
 // BenchmarkQuery looks a unique key up in a file with three million entries, all in the page cache.
 func BenchmarkQuery(b *testing.B) {
 	o := benchOptions(b)

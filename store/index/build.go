@@ -156,10 +156,7 @@ func (x *Index) forget() error {
 		if err := x.o.FS.Remove(f.path); err != nil {
 			return fmt.Errorf("cannot remove %s: %w", f.path, err)
 		}
-		x.mu.Lock()
-		x.files = append([]*file(nil), x.files[:n]...)
 		x.leave(f)
-		x.mu.Unlock()
 	}
 }
 

@@ -33,5 +33,5 @@
 // # Goroutines and locks
 //
 // The builder is the only writer of files. Index.dirMu orders removals of files and is taken before
-// Index.mu, under which files are closed but no disk is read or written.
+// Index.mu, under which no disk is touched.
 package index

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,12 +141,9 @@ func (x *Index) finish() error {
 			x.setDurable(files[n-1])
 		}
 	}
-	x.mu.Lock()
-	x.files = nil
 	for _, f := range files {
 		x.leave(f)
 	}
-	x.mu.Unlock()
 	return err
 }
 
@@ -221,20 +219,28 @@ func (x *Index) Query(topic, key string, max int, begin, end, before int64) ([]i
 }
 
 func (x *Index) release(files []*file) {
+	var last []*file
 	x.mu.Lock()
 	for _, f := range files {
 		if f.refs--; f.gone && f.refs == 0 {
-			_ = f.Close()
+			last = append(last, f)
 		}
 	}
 	x.mu.Unlock()
-}
-
-// leave closes a file that is no longer in x.files as soon as nobody reads it; the caller holds x.mu.
-func (x *Index) leave(f *file) {
-	if f.gone = true; f.refs == 0 {
+	for _, f := range last {
 		_ = f.Close()
 	}
+}
+
+// leave takes f out of x.files and closes it as soon as nobody reads it. It does so without the lock: closing
+// a removed file is when its space is freed.
+func (x *Index) leave(f *file) {
+	x.mu.Lock()
+	x.files = slices.DeleteFunc(slices.Clone(x.files), func(o *file) bool { return o == f })
+	f.gone = true
+	f.refs++
+	x.mu.Unlock()
+	x.release([]*file{f})
 }
 
 // Last returns store timestamp and offset of the newest message that has an entry.
@@ -277,10 +283,7 @@ func (x *Index) RemoveBefore(minPhysical int64) error {
 			return fmt.Errorf("cannot remove %s: %w", f.path, err)
 		}
 		removed = true
-		x.mu.Lock()
-		x.files = append([]*file(nil), x.files[1:]...)
 		x.leave(f)
-		x.mu.Unlock()
 	}
 	if removed {
 		return x.o.FS.SyncDir(x.o.Dir)
