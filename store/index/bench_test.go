@@ -122,3 +122,17 @@ func BenchmarkQuery(b *testing.B) {
 		}
 	}
 }
+
+func TestPutAllocatesNothing(t *testing.T) {
+	x, err := Open(newRig(t).o, true, 0)
+	require.NoError(t, err)
+	x.live = true
+	var hashes []int32
+	require.Less(t, testing.AllocsPerRun(10_000, func() {
+		hashes = AppendHashes(hashes[:0], "TopicTest", "7F0000010B6018B4AAC2130CB3C20000", "order ключ", "TagA")
+		x.Put(x.next, x.next+100, 1, hashes)
+	}), 1.0)
+	require.Equal(t, 40_004, x.batch.n)
+	x.batch = batch{}
+	require.NoError(t, x.Close())
+}
