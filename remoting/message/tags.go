@@ -3,8 +3,10 @@ package message
 import "unicode/utf8"
 
 // HashCode is Java's String.hashCode of s: h = 31*h + unit over its UTF-16 units, in 32 bits.
-func HashCode(s string) int32 {
-	var h int32
+func HashCode(s string) int32 { return HashCodeFrom(0, s) }
+
+// HashCodeFrom goes on from h, the HashCode of what stands in front of s.
+func HashCodeFrom(h int32, s string) int32 {
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
