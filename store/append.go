@@ -31,6 +31,7 @@ var (
 type Rec struct {
 	Queue *consumequeue.Queue
 	Size  int32 // bytes in Group.Buf
+	Keys  int32 // how many of Group.Keys
 	// Unit is set on the first of several records that must stand in one file, as a batch does: how many
 	// they are. 0 and 1 mean the record alone.
 	Unit     int32
@@ -50,6 +51,7 @@ type Rec struct {
 type Group struct {
 	Buf   []byte // the records, back to back, as BeginRecord and FinishRecord make them
 	Recs  []Rec
+	Keys  []int32 // hashes of the records' keys, in their order (index.AppendHashes)
 	Owner Owner
 
 	err error
@@ -216,8 +218,14 @@ func (s *Store) clock() int64 {
 // publish makes records visible to consumers.
 func (s *Store) publish(groups []*Group) {
 	for _, g := range groups {
+		keys := g.Keys
 		for i := range g.Recs {
-			s.dispatch(&g.Recs[i])
+			r := &g.Recs[i]
+			s.dispatch(r)
+			if s.index != nil {
+				s.index.Put(r.PhysicalOffset, r.PhysicalOffset+int64(r.Size), r.StoreTimestamp, keys[:r.Keys])
+				keys = keys[r.Keys:]
+			}
 		}
 	}
 	// Pulls are woken when the whole round is visible, so that they take all of it at once.

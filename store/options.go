@@ -39,6 +39,11 @@ type Options struct {
 	MaxTransferCountInMemory     int32  `prop:"maxTransferCountOnMessageInMemory"`
 	MaxTransferBytesInDisk       int32  `prop:"maxTransferBytesOnMessageInDisk"`
 	MaxTransferCountInDisk       int32  `prop:"maxTransferCountOnMessageInDisk"`
+	MessageIndexEnable           bool   `prop:"messageIndexEnable"`
+	MaxHashSlotNum               int32  `prop:"maxHashSlotNum"` // slots of an index file
+	MaxIndexNum                  int32  `prop:"maxIndexNum"`    // entries of an index file
+	DefaultQueryMaxNum           int32  `prop:"defaultQueryMaxNum"`
+	MaxMsgsNumBatch              int32  `prop:"maxMsgsNumBatch"`      // most messages of a query
 	MaxFilterMessageSize         int32  `prop:"maxFilterMessageSize"` // bytes of units looked at by one pull
 
 	FileReservedTime                int32  `prop:"fileReservedTime"`            // hours
@@ -95,6 +100,11 @@ func DefaultOptions() Options {
 		MaxTransferCountInMemory:     32,
 		MaxTransferBytesInDisk:       64 << 10,
 		MaxTransferCountInDisk:       8,
+		MessageIndexEnable:           true,
+		MaxHashSlotNum:               5_000_000,
+		MaxIndexNum:                  20_000_000,
+		DefaultQueryMaxNum:           32,
+		MaxMsgsNumBatch:              64,
 		MaxFilterMessageSize:         16000,
 
 		FileReservedTime: 72, DeleteWhen: "04",

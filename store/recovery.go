@@ -23,7 +23,7 @@ func (s *Store) recover() error {
 	if err != nil {
 		return fmt.Errorf("cannot list %s: %w", root, err)
 	}
-	clean := !slices.ContainsFunc(there, func(e fsys.Entry) bool { return e.Name == abortName })
+	s.cleanStop = !slices.ContainsFunc(there, func(e fsys.Entry) bool { return e.Name == abortName })
 	if s.cp, err = readCheckpoint(s.o.FS, root); err != nil {
 		return err
 	}
@@ -37,14 +37,14 @@ func (s *Store) recover() error {
 	if err := s.refuseForeign(root, there); err != nil {
 		return err
 	}
-	start, end, err := s.findEnd(clean)
+	start, end, err := s.findEnd(s.cleanStop)
 	if err != nil {
 		return err
 	}
-	if err := s.log.SetEnd(end, !clean || s.dirtyBehind(end)); err != nil {
+	if err := s.log.SetEnd(end, !s.cleanStop || s.dirtyBehind(end)); err != nil {
 		return err
 	}
-	if err := s.loadQueues(clean); err != nil {
+	if err := s.loadQueues(s.cleanStop); err != nil {
 		return err
 	}
 	n, err := s.redispatch(s.queuesEnd(start))
@@ -61,7 +61,7 @@ func (s *Store) recover() error {
 			err = e
 		}
 	})
-	s.o.Logger.Info().Bool("clean", clean).Int64("from", start).Int64("end", end).Int("unitsAdded", n).Dur("took", time.Since(begun)).Msg("message store recovered")
+	s.o.Logger.Info().Bool("clean", s.cleanStop).Int64("from", start).Int64("end", end).Int("unitsAdded", n).Dur("took", time.Since(begun)).Msg("message store recovered")
 	return err
 }
 

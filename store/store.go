@@ -16,6 +16,7 @@ import (
 	"github.com/skylarkmq/skylark/store/commitlog"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/fsys"
+	"github.com/skylarkmq/skylark/store/index"
 	"github.com/skylarkmq/skylark/store/segment"
 )
 
@@ -31,6 +32,8 @@ type Store struct {
 	lock io.Closer
 	log  *commitlog.Log
 	cq   consumequeue.Config
+	// index is nil when messages are not indexed.
+	index *index.Index
 
 	topics   sync.Map   // string -> *topicQueues
 	topicsMu sync.Mutex // makes and removes entries
@@ -59,6 +62,7 @@ type Store struct {
 	touched     map[string]bool // tidy goroutine only: files written since their last sync; true: their names too
 	cp          checkpoint
 	wm          watermark
+	cleanStop   bool     // the last stop was clean
 	damaged     []Damage // written by recovery only
 	fillers     []Damage // what stands where damage was repaired
 	cpFile      fsys.File
@@ -109,6 +113,9 @@ func Open(o Options) (*Store, error) {
 		s.release()
 		return nil, fmt.Errorf("cannot open the message store in %s: %w", o.StorePathRootDir, err)
 	}
+	if s.index != nil {
+		s.index.Start()
+	}
 	go s.appendLoop()
 	go s.flushLoop()
 	go s.tidyLoop()
@@ -155,6 +162,9 @@ func (s *Store) open() error {
 		return err
 	}
 	if err := s.vouch(); err != nil {
+		return err
+	}
+	if err := s.openIndex(s.cleanStop); err != nil {
 		return err
 	}
 	return s.markRunning()
@@ -239,8 +249,12 @@ func (s *Store) close() error {
 	close(s.tidyStop)
 	<-s.tidyDone
 	err := s.Err()
+	indexErr := s.closeIndex()
 	if err == nil {
 		err = s.checkpoint()
+	}
+	if err == nil {
+		err = indexErr
 	}
 	if err == nil {
 		err = s.writeCheckpoint() // also without news, so that a first start leaves one
@@ -268,6 +282,9 @@ func (s *Store) release() {
 		if f != nil {
 			_ = f.Close()
 		}
+	}
+	if s.index != nil {
+		_ = s.index.Close()
 	}
 	if s.log != nil {
 		_ = s.log.Close()

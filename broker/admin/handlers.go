@@ -21,6 +21,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
+	"github.com/skylarkmq/skylark/store"
 )
 
 // Store is what the handlers need of the message store. Offsets are queue offsets unless they say physical.
@@ -36,6 +37,8 @@ type Store interface {
 	StoreTime(topic string, queueID int32, queueOffset int64) int64
 	// ReadRecord returns the record at a physical offset.
 	ReadRecord(physicalOffset int64) ([]byte, error)
+	// Query finds messages by key.
+	Query(r store.QueryRequest) (store.QueryResult, error)
 	// DeleteTopic removes the queues of a topic.
 	DeleteTopic(topic string) error
 }
@@ -115,6 +118,7 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 		{Code: protocol.GetMaxOffset, Lane: admin, Handle: mux.Handle(h.maxOffset)},
 		{Code: protocol.GetMinOffset, Lane: admin, Handle: mux.Handle(h.minOffset)},
 		{Code: protocol.GetEarliestMsgStoreTime, Lane: admin, Handle: mux.Handle(h.earliestStoreTime)},
+		{Code: protocol.QueryMessage, Lane: query, Handle: mux.Handle(h.queryMessage)},
 		{Code: protocol.ViewMessageByID, Lane: query, Handle: mux.Handle(h.viewMessage)},
 
 		{Code: protocol.CleanExpiredConsumeQueue, Lane: admin, Handle: mux.HandleBare(h.cleanExpiredConsumeQueue)},

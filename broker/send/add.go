@@ -13,6 +13,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/protocol/header"
 	"github.com/skylarkmq/skylark/store"
+	"github.com/skylarkmq/skylark/store/index"
 )
 
 func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
@@ -29,7 +30,7 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 	if cmd.Body == nil {
 		return protocol.Errorf(protocol.MessageIllegal, "the message body is empty")
 	}
-	buf, recs, text := len(b.Buf), len(b.Recs), len(b.text)
+	buf, recs, keys, text := len(b.Buf), len(b.Recs), len(b.Keys), len(b.text)
 	m := message.Message{Topic: h.Topic, QueueID: h.QueueID, Flag: h.Flag, SysFlag: h.SysFlag, BornTimestamp: h.BornTimestamp,
 		BornHost: from, StoreHost: s.storeHost, ReconsumeTimes: h.ReconsumeTimes, Body: cmd.Body}
 	if m.QueueID < 0 {
@@ -43,7 +44,7 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 		err = s.addSingle(b, &r, cmd, h, topic, &m)
 	}
 	if err != nil {
-		b.Buf, b.Recs, b.text = b.Buf[:buf], b.Recs[:recs], b.text[:text]
+		b.Buf, b.Recs, b.Keys, b.text = b.Buf[:buf], b.Recs[:recs], b.Keys[:keys], b.text[:text]
 		return err
 	}
 	r.bytes = int32(len(b.Buf) - buf)
@@ -59,7 +60,7 @@ func (s *Sender) illegal() error {
 
 // props is what sending looks for in a property string.
 type props struct {
-	uniq, tags, delay string
+	uniq, keys, tags, delay string
 	// odd: a property is there that changes the message or that the broker sets itself, so that the string
 	// has to be taken apart.
 	odd bool
@@ -75,6 +76,8 @@ func scan(text string) props {
 		switch name {
 		case message.PropertyUniqKey:
 			p.uniq = value
+		case message.PropertyKeys:
+			p.keys = value
 		case message.PropertyTags:
 			p.tags = value
 		case message.PropertyDelay:
@@ -143,11 +146,11 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		}
 		text = all.String()
 	}
-	return s.addRecord(b, r, m, rec, text, p.uniq == "")
+	return s.addRecord(b, r, m, rec, text, &p)
 }
 
 // addRecord builds the record; the properties that Java's broker adds go behind those of the client.
-func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec, text string, withKey bool) error {
+func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec, text string, p *props) error {
 	if len(m.Body) > s.maxBody {
 		return s.illegal()
 	}
@@ -158,8 +161,10 @@ func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec,
 	if n := len(text); n > 0 && text[n-1] != message.PropertySeparator {
 		b.Buf = append(b.Buf, message.PropertySeparator)
 	}
-	if withKey {
-		b.Buf = message.AppendProperty(b.Buf, message.PropertyUniqKey, unsafeString(b.text[r.id.from:r.id.to]))
+	uniq := p.uniq
+	if uniq == "" {
+		uniq = b.str(r.id)
+		b.Buf = message.AppendProperty(b.Buf, message.PropertyUniqKey, uniq)
 	}
 	b.Buf = message.AppendProperty(b.Buf, message.PropertyMsgRegion, s.o.RegionID)
 	b.Buf = message.AppendProperty(b.Buf, message.PropertyTraceOn, strconv.FormatBool(s.o.TraceOn))
@@ -169,9 +174,17 @@ func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec,
 	}
 	rec.Queue = s.o.Store.Queue(m.Topic, m.QueueID)
 	rec.Size = int32(len(b.Buf) - start)
+	rec.Keys = b.addKeys(m.Topic, uniq, p.keys, p.tags)
 	b.Recs = append(b.Recs, rec)
 	r.recs = 1
 	return nil
+}
+
+// addKeys notes the hashes of a record's keys for the index and returns how many they are.
+func (b *batch) addKeys(topic, uniq, keys, tags string) int32 {
+	n := len(b.Keys)
+	b.Keys = index.AppendHashes(b.Keys, topic, uniq, keys, tags)
+	return int32(len(b.Keys) - n)
 }
 
 // addBatch takes a batch body apart. Its elements keep their properties as they are; those of the request
@@ -204,7 +217,8 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, m *
 		if b.Buf, err = message.AppendRecord(b.Buf, m, properties); err != nil {
 			return s.illegal()
 		}
-		b.Recs = append(b.Recs, store.Rec{Queue: q, Size: int32(len(b.Buf) - at), TagsCode: message.TagsCode(message.GetProperty(item.Properties, message.PropertyTags))})
+		p := scan(item.Properties)
+		b.Recs = append(b.Recs, store.Rec{Queue: q, Size: int32(len(b.Buf) - at), TagsCode: message.TagsCode(p.tags), Keys: b.addKeys(m.Topic, p.uniq, p.keys, p.tags)})
 	}
 	if len(b.Recs) == first || !s.o.Store.Fits(len(b.Buf)-start) {
 		return s.illegal()

@@ -113,6 +113,8 @@ func (s *Sender) Put(m *message.Message, properties string, rec store.Rec, done 
 	b.Buf = buf
 	rec.Queue = s.o.Store.Queue(m.Topic, m.QueueID)
 	rec.Size = int32(len(buf))
+	p := scan(properties)
+	rec.Keys = b.addKeys(m.Topic, p.uniq, p.keys, p.tags)
 	b.Recs = append(b.Recs, rec)
 	b.done = done
 	if err := s.o.Store.Submit(&b.Group); err != nil {

@@ -49,7 +49,7 @@ const keepBatch = 2 << 20
 func (s *Sender) give(b *batch) {
 	b.conn, b.req, b.done = nil, nil, nil
 	clear(b.Recs)
-	b.Recs, b.reqs, b.text = b.Recs[:0], b.reqs[:0], b.text[:0]
+	b.Recs, b.Keys, b.reqs, b.text = b.Recs[:0], b.Keys[:0], b.reqs[:0], b.text[:0]
 	if cap(b.Buf) > keepBatch {
 		b.Buf = nil
 	}

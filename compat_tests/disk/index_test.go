@@ -6,7 +6,7 @@ import (
 
 // skylarkHasIndex tells that Skylark writes Java's IndexFile and answers QUERY_MESSAGE. Set it when that
 // is built: from then on Skylark must find by key what any server wrote, and Java what Skylark wrote.
-const skylarkHasIndex = false
+const skylarkHasIndex = true
 
 // indexed tells whether a server writes and reads the key index.
 func (h hop) indexed() bool { return h.server != skylark || skylarkHasIndex }

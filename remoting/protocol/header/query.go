@@ -6,6 +6,23 @@ type ViewMessageRequest struct {
 	Offset int64  `rmq:"offset,required"` // physical offset
 }
 
+// QueryMessageRequest is the header of QUERY_MESSAGE (12). Java: QueryMessageRequestHeader.
+type QueryMessageRequest struct {
+	Topic          string `rmq:"topic,required"`
+	Key            string `rmq:"key,required"`
+	MaxNum         int32  `rmq:"maxNum,required"`
+	BeginTimestamp int64  `rmq:"beginTimestamp,required"` // store time, ms
+	EndTimestamp   int64  `rmq:"endTimestamp,required"`
+	IndexType      string `rmq:"indexType"` // 5.5: K, U or T; empty: K
+	LastKey        string `rmq:"lastKey"`   // 5.5: of the RocksDB index only
+}
+
+// QueryMessageResponse is the header of the reply.
+type QueryMessageResponse struct {
+	IndexLastUpdateTimestamp int64 `rmq:"indexLastUpdateTimestamp,required"`
+	IndexLastUpdatePhyoffset int64 `rmq:"indexLastUpdatePhyoffset,required"`
+}
+
 // GetConsumeStatsRequest is the header of GET_CONSUME_STATS (208). Java: GetConsumeStatsRequestHeader.
 type GetConsumeStatsRequest struct {
 	ConsumerGroup string `rmq:"consumerGroup,required"`

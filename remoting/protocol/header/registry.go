@@ -130,6 +130,11 @@ func messageRows() []Row {
 			Request:  typ[GetEarliestMsgStoretimeRequest]("GetEarliestMsgStoretimeRequestHeader", BaseTopic),
 			Response: typ[GetEarliestMsgStoretimeResponse]("GetEarliestMsgStoretimeResponseHeader", BaseNone),
 		},
+		{
+			Code:     protocol.QueryMessage,
+			Request:  typ[QueryMessageRequest]("QueryMessageRequestHeader", BaseTopic),
+			Response: typ[QueryMessageResponse]("QueryMessageResponseHeader", BaseNone),
+		},
 		{Code: protocol.ViewMessageByID, Request: typ[ViewMessageRequest]("ViewMessageRequestHeader", BaseNone)},
 		{Code: protocol.HeartBeat, Request: typ[Empty]("HeartbeatRequestHeader", BaseRPC)},
 		{
