@@ -35,6 +35,7 @@ func simOptions(mode string, d *simfs.Disk) Options {
 	o.MappedFileSizeCommitLog, o.MappedFileSizeConsumeQueue = 4<<10, 20*10
 	o.FlushIntervalCommitLog, o.FlushIntervalConsumeQueue = 1<<30, 1<<30 // the script says when
 	o.CacheBytes = 1 << 16
+	o.MaxHashSlotNum, o.MaxIndexNum = 20, 60
 	var ticks atomic.Int64
 	o.Now = func() time.Time { return time.UnixMilli(1_700_000_000_000 + ticks.Add(1)) }
 	return o
@@ -268,6 +269,9 @@ func (m *moment) check() (starts int, err error) {
 		starts++
 	}
 	if m.deep {
+		if err := indexed(s); err != nil {
+			return starts, err
+		}
 		n, err := m.crashRecovery(got)
 		if starts += n; err != nil {
 			return starts, err

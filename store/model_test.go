@@ -61,6 +61,7 @@ func runModel(seed uint64, steps int) error {
 	w.o.FlushIntervalCommitLog = []int32{10, 50, 1 << 30}[r.IntN(3)]
 	w.o.FlushIntervalConsumeQueue = []int32{10, 50, 1 << 30}[r.IntN(3)]
 	w.o.CacheBytes = 1 << 16
+	w.o.MaxHashSlotNum, w.o.MaxIndexNum = 20, int32(20+r.IntN(100))
 	w.o.Now = func() time.Time { return time.UnixMilli(w.now.Add(1)) }
 	for i := range 1 + r.IntN(4) {
 		w.keys = append(w.keys, queueKey{fmt.Sprint("Topic", i%3), int32(i)})
@@ -95,6 +96,9 @@ func (w *world) check(why string, upTo int64) error {
 	}
 	if err == nil {
 		err = monotonic(w.s)
+	}
+	if err == nil && w.r.IntN(8) == 0 {
+		err = indexed(w.s)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", why, err)

@@ -35,6 +35,7 @@ func testOptions(dir string) Options {
 	o.MappedFileSizeCommitLog = 16 << 10
 	o.MappedFileSizeConsumeQueue = 20 * 50
 	o.DiskUsage = func(string) (fsys.Disk, error) { return fsys.Disk{Total: 1 << 40, Free: 1 << 40, Usable: 1 << 40}, nil }
+	o.MaxHashSlotNum, o.MaxIndexNum = 50, 400
 	return o
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/index"
 )
 
 // tally is what a test knows of the messages it gave to a store, over all its starts: the plain model that
@@ -131,11 +132,15 @@ func (t *tally) submit(s *Store, parts ...part) (*ticket, error) {
 		if p.delay > 0 {
 			props = fmt.Sprintf("DELAY\x01%d\x02", p.delay)
 		}
+		tag := message.GetProperty(props, message.PropertyTags)
 		for i, size := range p.sizes {
 			n, from := len(l.sent), len(g.Buf)
 			m := message.Message{Topic: p.key.topic, QueueID: p.key.id, Body: bodyOf(p.key, nr, n, size)}
 			g.Buf, _ = message.AppendRecord(g.Buf, &m, props)
 			r := Rec{Queue: s.Queue(p.key.topic, p.key.id), Size: int32(len(g.Buf) - from), TagsCode: message.TagsCode("a")}
+			keys := len(g.Keys)
+			g.Keys = index.AppendHashes(g.Keys, p.key.topic, "", "", tag)
+			r.Keys = int32(len(g.Keys) - keys)
 			if p.delay > 0 {
 				r.DelayMillis = s.DelayLevels()[p.delay-1].Milliseconds()
 			}
