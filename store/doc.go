@@ -5,7 +5,7 @@
 // The caller (an event loop) encodes records into a Group and gives it to Submit, which only queues it.
 // The append goroutine takes all groups that are there, gives each record its queue offset, physical
 // offset and store timestamp, writes the whole round by one pwritev, and publishes it: each record's unit
-// is added to its ConsumeQueue in memory, where consumers see it, pulls that wait are woken, and the
+// is added to its ConsumeQueue in memory and the hashes of its keys to the index, where consumers see it, pulls that wait are woken, and the
 // group's owner is told, which answers its producers. Nothing waits for more work: the running write is
 // what lets the next round grow.
 //
@@ -20,6 +20,7 @@
 //     checkpoint; gives idle cache memory back;
 //   - retention: looks at the disks, removes the log's oldest files, then moves the queues' first offsets
 //     and removes their files;
+//   - index: its builder writes entries to files, or reads the log where it has fallen behind;
 //   - commitlog prepares the next file in a goroutine of its own.
 //
 // # Lock order
@@ -48,6 +49,6 @@
 //
 // # Files
 //
-// Java's (spec/store.md 1): lock, abort, checkpoint, commitlog/, consumequeue/. Skylark's own state is
+// Java's (spec/store.md 1): lock, abort, checkpoint, commitlog/, consumequeue/, index/. Skylark's own state is
 // under skylark/: prep/ for the next CommitLog file, trash/ for removed ones, watermark for how far the log was durable.
 package store
