@@ -7,7 +7,16 @@ func HashCode(s string) int32 { return HashCodeFrom(0, s) }
 
 // HashCodeFrom goes on from h, the HashCode of what stands in front of s.
 func HashCodeFrom(h int32, s string) int32 {
-	for i := 0; i < len(s); {
+	i := 0
+	// Four letters at once: the multiplications do not wait for each other.
+	for ; i+4 <= len(s); i += 4 {
+		a, b, c, d := s[i], s[i+1], s[i+2], s[i+3]
+		if a|b|c|d >= utf8.RuneSelf {
+			break
+		}
+		h = 31*31*31*31*h + 31*31*31*int32(a) + 31*31*int32(b) + 31*int32(c) + int32(d)
+	}
+	for i < len(s) {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			h = 31*h + int32(c)
