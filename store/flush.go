@@ -240,6 +240,33 @@ func (s *Store) checkpoint() error {
 	if err := s.writeUnits(); err != nil {
 		return err
 	}
+	if err := s.syncTouched(); err != nil {
+		return err
+	}
+	clear(s.touched)
+	s.cp.physicMsgTimestamp = s.flushedStamp.Load()
+	s.cp.logicsMsgTimestamp = stamp
+	s.cp.logicsPhysicalOffset = logic
+	if err := s.writeCheckpoint(); err != nil {
+		return err
+	}
+	s.durable.Store(logic)
+	return s.failUnlessFull(s.wm.write(s.wmFile, s.flushed.Load()))
+}
+
+// manyFiles is how many touched files are made durable by one sync of the whole file system: file by file
+// 100,000 queues take a minute.
+const manyFiles = 1000
+
+// syncTouched makes the touched files of queues durable, and the names of new ones.
+func (s *Store) syncTouched() error {
+	if len(s.touched) > s.o.syncAllAbove {
+		if err := s.o.FS.SyncAll(s.cq.Dir); err != nil {
+			s.fail(err)
+			return err
+		}
+		return nil
+	}
 	folders := map[string]struct{}{}
 	for path, created := range s.touched {
 		for d := filepath.Dir(path); created && len(d) >= len(s.cq.Dir); d = filepath.Dir(d) {
@@ -260,15 +287,7 @@ func (s *Store) checkpoint() error {
 			return err
 		}
 	}
-	clear(s.touched)
-	s.cp.physicMsgTimestamp = s.flushedStamp.Load()
-	s.cp.logicsMsgTimestamp = stamp
-	s.cp.logicsPhysicalOffset = logic
-	if err := s.writeCheckpoint(); err != nil {
-		return err
-	}
-	s.durable.Store(logic)
-	return s.failUnlessFull(s.wm.write(s.wmFile, s.flushed.Load()))
+	return nil
 }
 
 func (s *Store) writeCheckpoint() error {

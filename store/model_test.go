@@ -61,6 +61,7 @@ func runModel(seed uint64, steps int) error {
 	w.o.FlushIntervalCommitLog = []int32{10, 50, 1 << 30}[r.IntN(3)]
 	w.o.FlushIntervalConsumeQueue = []int32{10, 50, 1 << 30}[r.IntN(3)]
 	w.o.CacheBytes = 1 << 16
+	w.o.syncAllAbove = []int{-1, 1, 0}[r.IntN(3)]
 	w.o.MaxHashSlotNum, w.o.MaxIndexNum = 20, int32(20+r.IntN(100))
 	w.o.Now = func() time.Time { return time.UnixMilli(w.now.Add(1)) }
 	for i := range 1 + r.IntN(4) {

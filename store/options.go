@@ -77,6 +77,8 @@ type Options struct {
 	MaxQueuedBytes int64
 	// Now is the wall clock; nil: time.Now.
 	Now func() time.Time
+	// syncAllAbove is manyFiles but in tests.
+	syncAllAbove int
 	// DiskUsage returns the space of the disk that a folder lies on; nil: fsys.DiskOf.
 	DiskUsage func(dir string) (fsys.Disk, error)
 }
@@ -141,6 +143,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxQueuedBytes == 0 {
 		o.MaxQueuedBytes = 64 << 20
+	}
+	if o.syncAllAbove == 0 {
+		o.syncAllAbove = manyFiles
 	}
 	if o.Now == nil {
 		o.Now = time.Now

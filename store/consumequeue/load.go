@@ -127,12 +127,24 @@ func (q *Queue) removeFrom(entries []fsys.Entry) error {
 	return nil
 }
 
+// headUnits is how many units the head of a file is read for at once: most queues have no more.
+const headUnits = 4096 / UnitSize
+
 // unitsIn returns how many units from the file's start are written. Units stand without gaps, so a binary
 // search finds the first empty one.
 func (q *Queue) unitsIn(base int64) (int64, error) {
+	var buf [headUnits * UnitSize]byte
+	head := int(min(headUnits, q.c.FileSize/UnitSize))
+	if err := q.readFiles(base, buf[:head*UnitSize]); err != nil {
+		return 0, err
+	}
+	n := sort.Search(head, func(i int) bool { return !GetUnit(buf[i*UnitSize:]).valid() })
+	if n < head {
+		return int64(n), nil
+	}
 	var failed error
-	n := sort.Search(int(q.c.FileSize/UnitSize), func(i int) bool {
-		u, err := q.unit(base/UnitSize + int64(i))
+	n = head + sort.Search(int(q.c.FileSize/UnitSize)-head, func(i int) bool {
+		u, err := q.unit(base/UnitSize + int64(head+i))
 		if err != nil && failed == nil {
 			failed = err
 		}
@@ -186,6 +198,12 @@ func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) bool) (int64
 func (q *Queue) loadMin(base int64) error {
 	first := base / UnitSize
 	n := min(q.Max()-first, q.c.FileSize/UnitSize)
+	if n > 0 {
+		if u, err := q.unit(first); err != nil || u.Size != preBlankSize {
+			q.min.Store(first)
+			return err
+		}
+	}
 	var failed error
 	skip := sort.Search(int(n), func(i int) bool {
 		u, err := q.unit(first + int64(i))

@@ -24,6 +24,8 @@ type FS interface {
 	RemoveAll(path string) error
 	// SyncDir makes a folder's names durable.
 	SyncDir(dir string) error
+	// SyncAll makes all files and names of the file system that dir lies in durable, in one go.
+	SyncAll(dir string) error
 	// Lock makes the file at path and holds it against all others until it is closed; ErrLocked when it is held.
 	Lock(path string) (io.Closer, error)
 }
@@ -111,6 +113,19 @@ func (OS) RemoveAll(path string) error { return os.RemoveAll(path) }
 
 // SyncDir implements FS.
 func (OS) SyncDir(dir string) error { return SyncDir(dir) }
+
+// SyncAll implements FS.
+func (OS) SyncAll(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("cannot sync the file system of %s: %w", dir, err)
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("cannot sync the file system of %s: %w", dir, err)
+	}
+	return nil
+}
 
 // Lock implements FS.
 func (OS) Lock(path string) (io.Closer, error) {

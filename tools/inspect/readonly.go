@@ -31,6 +31,7 @@ func (readOnly) Rename(string, string) error           { return errReadOnly }
 func (readOnly) Remove(string) error                   { return errReadOnly }
 func (readOnly) RemoveAll(string) error                { return errReadOnly }
 func (readOnly) SyncDir(string) error                  { return errReadOnly }
+func (readOnly) SyncAll(string) error                  { return errReadOnly }
 func (readOnly) Lock(string) (io.Closer, error)        { return nil, errReadOnly }
 
 // roFile is a file opened with O_RDONLY; the kernel refuses what its writing methods would do.

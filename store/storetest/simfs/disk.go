@@ -314,6 +314,23 @@ func (d *Disk) RemoveAll(path string) error {
 	return nil
 }
 
+// SyncAll implements fsys.FS.
+func (d *Disk) SyncAll(dir string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := d.begin("syncall", filepath.Clean(dir), 0); err != nil {
+		return err
+	}
+	for _, op := range d.pending {
+		op.apply(d.durable)
+	}
+	d.pending = nil
+	for _, n := range d.live {
+		n.sync()
+	}
+	return nil
+}
+
 // SyncDir implements fsys.FS.
 func (d *Disk) SyncDir(dir string) error {
 	dir = filepath.Clean(dir)

@@ -124,11 +124,16 @@ func (f *file) Datasync() error {
 		}
 		return err
 	}
-	last := int64(1<<63 - 1)
-	f.n.durable = f.n.at(func(int64, int) int64 { return last }, last)
-	clear(f.n.sectors)
-	f.n.lengths = nil
+	f.n.sync()
 	return nil
+}
+
+// sync makes what was written durable.
+func (n *node) sync() {
+	last := int64(1<<63 - 1)
+	n.durable = n.at(func(int64, int) int64 { return last }, last)
+	clear(n.sectors)
+	n.lengths = nil
 }
 
 // at returns what the file is when each sector has its last version not younger than upTo says, and the
