@@ -171,9 +171,10 @@ func (s *Store) open() error {
 }
 
 // vouch makes durable what recovery found, part of which a killed process may have left in the page cache:
-// consumers will see it. Then it notes how far that is, so that the next start knows a torn end from damage.
+// consumers will see it; a clean stop left nothing there. Then it notes how far that is, so that the next
+// start knows a torn end from damage.
 func (s *Store) vouch() error {
-	if from := max(s.flushed.Load(), s.wm.offset); s.wm.sequence > 0 {
+	if from := max(s.flushed.Load(), s.wm.offset); s.wm.sequence > 0 && !s.cleanStop {
 		if err := s.log.Rewrite(from, s.log.End()); err != nil {
 			return err
 		}
