@@ -5,9 +5,9 @@
 // The caller (an event loop) encodes records into a Group and gives it to Submit, which only queues it.
 // The append goroutine takes all groups that are there, gives each record its queue offset, physical
 // offset and store timestamp, writes the whole round by one pwritev, and publishes it: each record's unit
-// is added to its ConsumeQueue in memory and the hashes of its keys to the index, where consumers see it, pulls that wait are woken, and the
-// group's owner is told, which answers its producers. Nothing waits for more work: the running write is
-// what lets the next round grow.
+// is added to its ConsumeQueue in memory and the hashes of its keys to the index, where consumers see it,
+// pulls that wait are woken, and the group's owner is told, which answers its producers. Nothing waits for
+// more work: the running write is what lets the next round grow.
 //
 // In SYNC_FLUSH the round goes to the flush goroutine between write and publish; it makes all rounds it
 // finds durable by one fdatasync. So a consumer never sees what a power cut could take back.
@@ -50,5 +50,6 @@
 // # Files
 //
 // Java's (spec/store.md 1): lock, abort, checkpoint, commitlog/, consumequeue/, index/. Skylark's own state is
-// under skylark/: prep/ for the next CommitLog file, trash/ for removed ones, watermark for how far the log was durable.
+// under skylark/: prep/ for the next CommitLog file, trash/ for removed ones, watermark for how far the log
+// was durable.
 package store
