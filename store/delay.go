@@ -38,13 +38,17 @@ func (s *Store) DelayLevels() []time.Duration { return s.delays }
 const unknownDelay = time.Second
 
 // tagsCode returns what the unit of a record holds, as Java's dispatch computes it.
-func (s *Store) tagsCode(r *message.Record) int64 {
+func (s *Store) tagsCode(r *message.Record) int64 { return TagsCode(r, s.delays) }
+
+// TagsCode returns the tags code of a record's unit when these are the delays of the levels: of one that
+// waits in SCHEDULE_TOPIC_XXXX the time of its delivery, ms.
+func TagsCode(r *message.Record, delays []time.Duration) int64 {
 	if r.Topic == ScheduleTopic {
 		if v := message.GetProperty(r.Properties, message.PropertyDelay); v != "" {
 			if level, err := strconv.Atoi(v); err == nil && level > 0 {
 				d := unknownDelay
-				if level = min(level, len(s.delays)); level > 0 {
-					d = s.delays[level-1]
+				if level = min(level, len(delays)); level > 0 {
+					d = delays[level-1]
 				}
 				return r.StoreTimestamp + d.Milliseconds()
 			}

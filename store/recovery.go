@@ -178,8 +178,8 @@ func (s *Store) matches(q *consumequeue.Queue, offset int64, u consumequeue.Unit
 	}
 	var b [message.MinRecord]byte
 	head, err := s.log.Read(b[:0], u.PhysicalOffset, len(b), false)
-	return err == nil && message.Size(head) == int(u.Size) && (message.Magic(head) == message.MagicV1 || message.Magic(head) == message.MagicV2) &&
-		message.PhysicalOffset(head) == u.PhysicalOffset && int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset
+	return err == nil && message.Heads(head, u.PhysicalOffset) && message.Size(head) == int(u.Size) &&
+		int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset
 }
 
 // each calls fn for the records from start on that have units, with their queues.

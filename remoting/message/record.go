@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
 	"unsafe"
 )
 
@@ -147,10 +148,35 @@ func Magic(b []byte) uint32 { return binary.BigEndian.Uint32(b[posMagic:]) }
 // PhysicalOffset returns the field of that name; b has at least MinRecord bytes.
 func PhysicalOffset(b []byte) int64 { return int64(binary.BigEndian.Uint64(b[posPhysicalOffset:])) }
 
+// Heads reports whether b begins as a record that belongs at physicalOffset; b has at least 40 bytes.
+func Heads(b []byte, physicalOffset int64) bool {
+	m := Magic(b)
+	return (m == MagicV1 || m == MagicV2) && Size(b) >= MinRecord && PhysicalOffset(b) == physicalOffset
+}
+
+// GoesOn reports whether a log goes on at physicalOffset with what b begins with, left bytes in front of the
+// end of its file: by the blank record that closes the file, or by a record that belongs there.
+func GoesOn(b []byte, physicalOffset, left int64) bool {
+	if len(b) < BlankSize {
+		return false
+	}
+	if Magic(b) == MagicBlank {
+		return int64(Size(b)) == left
+	}
+	return len(b) >= MinRecord && Heads(b, physicalOffset) && int64(Size(b))+BlankSize <= left
+}
+
+// Torn reports whether the end of a record may never have been written. Nothing but lengths vouches for what
+// follows the body, and the file was zero before: a crash leaves zeros in the topic, or at the end of the
+// properties, where neither has any but by a client's wish. Then GoesOn tells.
+func (r *Record) Torn() bool {
+	return strings.IndexByte(r.Topic, 0) >= 0 || strings.HasSuffix(r.Properties, "\x00")
+}
+
 // Consumable reports whether b begins as the whole record that stands at physicalOffset, and is of a kind
 // that queues hold: none that was rolled back.
 func Consumable(b []byte, physicalOffset int64) bool {
-	return len(b) >= MinRecord && Size(b) == len(b) && (Magic(b) == MagicV1 || Magic(b) == MagicV2) && PhysicalOffset(b) == physicalOffset &&
+	return len(b) >= MinRecord && Size(b) == len(b) && Heads(b, physicalOffset) &&
 		int32(binary.BigEndian.Uint32(b[36:]))&SysFlagTransaction != SysFlagRollback
 }
 

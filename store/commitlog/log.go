@@ -320,9 +320,8 @@ func (l *Log) Head(offset int64) (size int, storeTimestamp int64, err error) {
 	if err := readAt(l.files, b[:], offset); err != nil {
 		return 0, 0, fmt.Errorf("cannot read the commit log at %d: %w", offset, err)
 	}
-	m, size := message.Magic(b[:]), message.Size(b[:])
-	if m != message.MagicV1 && m != message.MagicV2 || message.PhysicalOffset(b[:]) != offset ||
-		size < message.MinRecord || offset+int64(size) > l.End() {
+	size = message.Size(b[:])
+	if !message.Heads(b[:], offset) || offset+int64(size) > l.End() {
 		return 0, 0, fmt.Errorf("%w: %d", ErrNoRecord, offset)
 	}
 	return size, message.StoreTimestamp(b[:]), nil

@@ -3,7 +3,6 @@ package commitlog
 import (
 	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 )
@@ -70,7 +69,7 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 		if err == nil && r.PhysicalOffset != s.at {
 			err = fmt.Errorf("record at %d says it is at %d", s.at, r.PhysicalOffset)
 		}
-		if err == nil && torn(&r) {
+		if err == nil && r.Torn() {
 			if s.goesOn(s.at + size) {
 				b, err = s.peek(size) // looking further may have moved the buffer
 			} else {
@@ -89,30 +88,14 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 	}
 }
 
-// torn reports a record whose end was never written. Nothing but lengths vouches for what follows the body,
-// and the file was zero before: a crash leaves zeros in the topic, or at the end of the properties, where
-// neither has any but by a client's wish.
-func torn(r *message.Record) bool {
-	return strings.IndexByte(r.Topic, 0) >= 0 || strings.HasSuffix(r.Properties, "\x00")
-}
-
-// goesOn reports whether the log goes on at offset, by a blank record or one that says it belongs there:
-// then what stands in front of it was written to its end.
+// goesOn reports whether the log goes on at offset: then what stands in front of it was written to its end.
 func (s *Scanner) goesOn(offset int64) bool {
 	at := s.at
 	defer func() { s.at = at }()
 	s.at = offset
 	left := s.l.Left(offset)
 	b, err := s.peek(min(left, message.MinRecord))
-	if err != nil || len(b) < message.BlankSize {
-		return false
-	}
-	size, magic := int64(message.Size(b)), message.Magic(b)
-	if magic == message.MagicBlank {
-		return size == left
-	}
-	return (magic == message.MagicV1 || magic == message.MagicV2) && size >= message.MinRecord && size+message.BlankSize <= left &&
-		message.PhysicalOffset(b) == offset
+	return err == nil && message.GoesOn(b, offset, left)
 }
 
 // peek returns n bytes at s.at, nil behind the last file.

@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/fsys"
+	"github.com/skylarkmq/skylark/store/index"
 )
 
 // Layout of an index file (spec/store.md 1.6). Java: IndexFile, IndexHeader.
@@ -47,30 +49,9 @@ func parseIndexEntry(b []byte) indexEntry {
 	return indexEntry{int32(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint64(b[4:])), int32(binary.BigEndian.Uint32(b[16:]))}
 }
 
-// keyHash is Java's IndexFile.indexKeyHashMethod of a topic and one of its keys.
-func keyHash(topic, key string) int32 {
-	h := message.HashCode(topic + "#" + key)
-	if h < 0 {
-		h = -h
-	}
-	return max(h, 0) // the least int has no positive counterpart
-}
-
 // hasKey reports whether a key of r has this hash.
 func hasKey(r *message.Record, hash int32) bool {
-	if k := message.GetProperty(r.Properties, message.PropertyUniqKey); k != "" && keyHash(r.Topic, k) == hash {
-		return true
-	}
-	// In 5.5 the tags are a key of type T. Java: IndexService.buildIndex, MessageConst.INDEX_TAG_TYPE.
-	if tags := message.GetProperty(r.Properties, message.PropertyTags); tags != "" && keyHash(r.Topic, "T#"+tags) == hash {
-		return true
-	}
-	for _, k := range strings.Split(message.GetProperty(r.Properties, message.PropertyKeys), " ") {
-		if k != "" && keyHash(r.Topic, k) == hash {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(index.AppendRecordHashes(nil, r), hash)
 }
 
 // readIndex checks the index files. After a crash or beside a broker their pages are written in any order,

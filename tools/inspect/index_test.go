@@ -13,6 +13,7 @@ import (
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store"
+	"github.com/skylarkmq/skylark/store/index"
 )
 
 // writeIndex writes an index file of the first n records of topic A as Java would, 16 slots and 64 entries.
@@ -28,7 +29,7 @@ func writeIndex(t *testing.T, root string, recs []store.Rec, n int) string {
 	long(24, recs[n-1].PhysicalOffset)
 	used := int32(0)
 	for i := range n {
-		hash := keyHash("A", fmt.Sprintf("k%d", i))
+		hash := index.Hash("A", fmt.Sprintf("k%d", i))
 		slot := indexHeaderSize + 4*(int64(hash)%o.HashSlots)
 		prev := int32(binary.BigEndian.Uint32(b[slot:]))
 		if prev == 0 {
@@ -111,8 +112,8 @@ func TestKeyHashIsJavas(t *testing.T) {
 	for _, c := range "T#a" {
 		h = 31*h + c
 	}
-	require.Equal(t, h, keyHash("T", "a"))
-	require.GreaterOrEqual(t, keyHash("TopicA", "polygenelubricants"), int32(0))
+	require.Equal(t, h, index.Hash("T", "a"))
+	require.GreaterOrEqual(t, index.Hash("TopicA", "polygenelubricants"), int32(0))
 }
 
 func TestDumps(t *testing.T) {

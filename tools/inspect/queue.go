@@ -320,7 +320,7 @@ func (c *checker) record(q *queue, r *message.Record) error {
 	if _, told := q.told[r.QueueOffset]; told || ok && u == (consumequeue.Unit{}) && r.QueueOffset < q.max {
 		return nil // the queue's files alone told
 	}
-	want := consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: c.v.tagsCode(r)}
+	want := consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: store.TagsCode(r, c.v.levels)}
 	if !ok || u.PhysicalOffset < 0 || u.Size <= 0 || u.Size == preBlank {
 		c.endWrong(q)
 		if q.missTo != r.QueueOffset || q.missTo == q.missFrom {
@@ -418,14 +418,4 @@ func (c *checker) endMissing(q *queue) {
 	default:
 		c.damage(q, file, at, "%s", text)
 	}
-}
-
-// tagsCode returns what the unit of a record should hold. Java: CommitLog.checkMessageAndReturnSize.
-func (v *view) tagsCode(r *message.Record) int64 {
-	if r.Topic == store.ScheduleTopic {
-		if level, err := strconv.Atoi(message.GetProperty(r.Properties, message.PropertyDelay)); err == nil && level > 0 {
-			return r.StoreTimestamp + v.levels[min(level, len(v.levels))-1].Milliseconds()
-		}
-	}
-	return message.TagsCode(message.GetProperty(r.Properties, message.PropertyTags))
 }

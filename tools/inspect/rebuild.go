@@ -169,7 +169,7 @@ func (b *builder) record(x *build, r *message.Record) error {
 		}
 	}
 	x.at = r.PhysicalOffset
-	return b.add(x, consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: b.c.v.tagsCode(r)})
+	return b.add(x, consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: int32(r.Size), TagsCode: store.TagsCode(r, b.c.v.levels)})
 }
 
 // hole returns the unit for an offset whose record the log lost between the queue's newest record and

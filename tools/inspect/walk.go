@@ -171,9 +171,9 @@ func (w *walker) look(at, end int64) (class, message.Record, string) {
 	if why != "" {
 		return broken, r, why
 	}
-	if torn(&r) {
+	if r.Torn() {
 		// Looking further moves the buffer, so that the record is taken again.
-		if !w.goesOn(at+size, end) {
+		if next := at + size; !message.GoesOn(w.peek(next, min(end-next, message.MinRecord)), next, end-next) {
 			return broken, none, "the record was not written to its end"
 		}
 		r, _ = wholeRecord(w.peek(at, size))
@@ -231,25 +231,6 @@ func propertyCRC(b []byte, properties string) (stored, computed uint32, ok bool)
 		value = value*10 + uint64(c-'0')
 	}
 	return uint32(value), crc32.ChecksumIEEE(b[:len(b)-crcPropertySize]) & 0x7fffffff, true
-}
-
-// torn reports a record whose end may never have been written, as commitlog.Scanner tells it.
-func torn(r *message.Record) bool {
-	return strings.IndexByte(r.Topic, 0) >= 0 || strings.HasSuffix(r.Properties, "\x00")
-}
-
-// goesOn reports whether something that belongs there stands at offset.
-func (w *walker) goesOn(at, end int64) bool {
-	b := w.peek(at, min(end-at, message.MinRecord))
-	if len(b) < message.BlankSize {
-		return false
-	}
-	size, magic := int64(message.Size(b)), message.Magic(b)
-	if magic == message.MagicBlank {
-		return size == end-at
-	}
-	return (magic == message.MagicV1 || magic == message.MagicV2) && len(b) >= message.MinRecord && size >= message.MinRecord &&
-		size+message.BlankSize <= end-at && message.PhysicalOffset(b) == at
 }
 
 // peek returns n bytes at offset, fewer where the file ends.
