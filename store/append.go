@@ -291,11 +291,16 @@ func (s *Store) throttle() {
 
 func (s *Store) finish(groups []*Group, err error) {
 	for _, g := range groups {
-		if err != nil {
-			s.refused.Add(int64(len(g.Recs)))
-		}
-		g.Owner.Appended(g, err)
+		s.tell(g, err)
 	}
+}
+
+// tell gives a group back to its owner.
+func (s *Store) tell(g *Group, err error) {
+	if err != nil {
+		s.refused.Add(int64(len(g.Recs)))
+	}
+	g.Owner.Appended(g, err)
 }
 
 // fail makes the store refuse writes for good.

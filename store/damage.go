@@ -38,7 +38,6 @@ type walker struct {
 	s      *Store
 	sc     *commitlog.Scanner
 	end    int64 // of the log; -1: the walk is to find it
-	clean  bool  // the last stop was
 	newest int64 // store timestamp of the records seen
 }
 
@@ -67,7 +66,7 @@ func (w *walker) behind(at int64) (int64, error) {
 	switch {
 	case w.end >= 0 && at >= w.end:
 		return at, nil
-	case w.end < 0 && at >= wm.offset && (wm.sequence > 0 || w.sc.Err() == nil || w.clean && at >= w.s.cp.logicsPhysicalOffset):
+	case w.end < 0 && at >= wm.offset && (wm.sequence > 0 || w.sc.Err() == nil || w.s.cleanStop && at >= w.s.cp.logicsPhysicalOffset):
 		return at, nil
 	}
 	if r, ok := w.s.log.ValidBehind(at); ok && (r.StoreTimestamp >= w.newest || w.end > r.PhysicalOffset) {
@@ -111,29 +110,33 @@ func (s *Store) noteFiller(r *message.Record) {
 	}
 }
 
-// hole returns the unit that stands for records lost between two physical offsets, and how many there may
-// have been.
-func (s *Store) hole(from, to int64) (u consumequeue.Unit, room int64) {
+// hole returns where records were lost between two physical offsets, and how many there may have been.
+func (s *Store) hole(from, to int64) (at, room int64) {
 	for _, d := range slices.Concat(s.damaged, s.fillers) {
 		if d.From >= from && d.To <= to {
 			if room == 0 {
-				u = consumequeue.Unit{PhysicalOffset: d.From, Size: holeSize}
+				at = d.From
 			}
 			room += (d.To - d.From) / message.MinRecord
 		}
 	}
-	return u, room
+	return at, room
+}
+
+// addHoles puts n units into q that stand for messages lost at a physical offset.
+func (s *Store) addHoles(q *consumequeue.Queue, n, physicalOffset int64) {
+	for range n {
+		s.addUnit(q, consumequeue.Unit{PhysicalOffset: physicalOffset, Size: holeSize})
+	}
 }
 
 // bridge puts n holes into q when damage in front of the record at physical offset to explains them.
 func (s *Store) bridge(q *consumequeue.Queue, n, to int64) bool {
-	u, room := s.hole(q.MaxPhysical(), to)
+	at, room := s.hole(q.MaxPhysical(), to)
 	if n > room {
 		return false
 	}
-	for range n {
-		s.addUnit(q, u)
-	}
+	s.addHoles(q, n, at)
 	s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("messages", n).Int64("before", q.Max()).Msg("messages were lost in damage of the commit log")
 	return true
 }

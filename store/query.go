@@ -68,12 +68,12 @@ func (s *Store) Query(r QueryRequest) (QueryResult, error) {
 }
 
 // openIndex opens the key index behind a finished recovery.
-func (s *Store) openIndex(clean bool) (err error) {
+func (s *Store) openIndex() (err error) {
 	if !s.o.MessageIndexEnable {
 		return nil
 	}
 	s.index, err = index.Open(index.Options{FS: s.o.FS, Dir: filepath.Join(s.o.StorePathRootDir, "index"), Slots: s.o.MaxHashSlotNum, Entries: s.o.MaxIndexNum,
-		Now: s.o.Now, Logger: s.o.Logger, Scan: s.scan, Min: s.log.Min, Max: s.dispatched.Load}, clean, s.cp.indexMsgTimestamp)
+		Now: s.o.Now, Logger: s.o.Logger, Scan: s.scan, Min: s.log.Min, Max: s.dispatched.Load}, s.cleanStop, s.cp.indexMsgTimestamp)
 	if err == nil {
 		s.keeper.index = s.index
 	}

@@ -89,9 +89,7 @@ func (b *rebuilder) moveTo(q *consumequeue.Queue, queueOffset, physicalOffset in
 		q.Begin(queueOffset)
 		return nil
 	}
-	for range n {
-		b.s.addUnit(q, consumequeue.Unit{PhysicalOffset: physicalOffset, Size: holeSize})
-	}
+	b.s.addHoles(q, n, physicalOffset)
 	return nil
 }
 

@@ -37,14 +37,14 @@ func (s *Store) recover() error {
 	if err := s.refuseForeign(root, there); err != nil {
 		return err
 	}
-	start, end, err := s.findEnd(s.cleanStop)
+	start, end, err := s.findEnd()
 	if err != nil {
 		return err
 	}
 	if err := s.log.SetEnd(end, !s.cleanStop || s.dirtyBehind(end)); err != nil {
 		return err
 	}
-	if err := s.loadQueues(s.cleanStop); err != nil {
+	if err := s.loadQueues(); err != nil {
 		return err
 	}
 	n, err := s.redispatch(s.queuesEnd(start))
@@ -84,9 +84,9 @@ func (s *Store) refuseForeign(root string, there []fsys.Entry) error {
 }
 
 // findEnd returns where units may be missing from and the end of the log.
-func (s *Store) findEnd(clean bool) (start, end int64, err error) {
-	start = s.scanStart(clean)
-	w := walker{s: s, sc: s.log.Scan(start), end: -1, clean: clean}
+func (s *Store) findEnd() (start, end int64, err error) {
+	start = s.scanStart()
+	w := walker{s: s, sc: s.log.Scan(start), end: -1}
 	for {
 		_, ok, err := w.next()
 		if err != nil {
@@ -113,14 +113,14 @@ func (s *Store) queuesEnd(start int64) int64 {
 // scanStart chooses the offset up to which the units are known to be durable. After a crash the whole
 // file around it is looked at, and when the checkpoint is not the one this store left at its last stop:
 // Java does not take its own back when it cuts a log.
-func (s *Store) scanStart(clean bool) int64 {
+func (s *Store) scanStart() int64 {
 	starts := s.log.FileStarts()
 	if len(starts) == 0 {
 		return 0
 	}
 	first, end := starts[0], starts[len(starts)-1]+s.log.FileSize()
 	if p := s.cp.logicsPhysicalOffset; p > 0 && p >= first && p <= end {
-		if clean && p == s.wm.offset {
+		if s.cleanStop && p == s.wm.offset {
 			return p
 		}
 		return max(first, fileStart(s.log, min(p, end-1)))
@@ -150,8 +150,8 @@ func (s *Store) dirtyBehind(end int64) bool {
 	return sc.Err() != nil
 }
 
-func (s *Store) loadQueues(clean bool) error {
-	s.cq.Torn = !clean
+func (s *Store) loadQueues() error {
+	s.cq.Torn = !s.cleanStop
 	queues, err := consumequeue.Load(&s.cq, s.matches)
 	if err != nil {
 		return err

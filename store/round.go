@@ -29,13 +29,17 @@ func (w *roundWriter) run() {
 		g.err = nil
 		if int64(len(g.Buf))+message.BlankSize > w.s.log.Left(w.end) || !w.s.log.Covers(w.end) {
 			// It needs the next file: that there is one must be sure before anything of the group is written.
-			w.flush(i, 0)
-			if err := w.s.log.Ready(); isFull(err) {
+			if w.flush(i, 0); w.err != nil {
+				return
+			}
+			err := w.s.log.Ready()
+			if isFull(err) {
 				w.turnAway(g, err)
 				w.first = i + 1
 				continue
-			} else if err != nil && w.err == nil {
-				w.err = err
+			}
+			if w.err = err; err != nil {
+				return
 			}
 			w.room = true
 		}
@@ -157,10 +161,9 @@ func (s *Store) turnAway(groups []*Group) []*Group {
 	for _, g := range groups {
 		if g.err == nil {
 			stored = append(stored, g)
-			continue
+		} else {
+			s.tell(g, g.err)
 		}
-		s.refused.Add(int64(len(g.Recs)))
-		g.Owner.Appended(g, g.err)
 	}
 	return stored
 }

@@ -164,7 +164,7 @@ func (s *Store) open() error {
 	if err := s.vouch(); err != nil {
 		return err
 	}
-	if err := s.openIndex(s.cleanStop); err != nil {
+	if err := s.openIndex(); err != nil {
 		return err
 	}
 	return s.markRunning()
