@@ -229,16 +229,16 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record) (added, gap bo
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
 		u, ok, err := q.At(r.QueueOffset)
-		if u.PhysicalOffset == r.PhysicalOffset {
-			s.touched[q.Path(r.QueueOffset)] = true // it may stand in the page cache alone
-		}
 		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
 			return false, false, err // there, or of a topic deleted before this one
 		}
 		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it, or it is not known to be durable
-			if err := s.writeUnits(); err != nil {
-				return false, false, err
+			if q.Dirty() {
+				if err := s.writeUnits(); err != nil {
+					return false, false, err
+				}
 			}
+			s.touched[q.Path(r.QueueOffset)] = true // the file's name may stand in the page cache alone
 			q.Cut(r.QueueOffset, r.PhysicalOffset)
 			break
 		}
