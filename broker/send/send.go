@@ -112,11 +112,12 @@ type inline struct {
 	from message.Host
 	b    *batch
 	h    header.SendMessageRequestV2
+	last last
 }
 
 // Offer implements mux.Inline.
 func (in *inline) Offer(cmd *protocol.Command) bool {
-	if err := decode(cmd, &in.h); err != nil {
+	if err := in.last.decode(cmd, &in.h); err != nil {
 		in.s.refuse(in.conn, cmd, err)
 		return true
 	}

@@ -166,6 +166,7 @@ type Session struct {
 	conn    Conn
 	held    *atomic.Int64
 	fast    bool
+	decoder frame.Decoder
 	cmd     protocol.Command
 	inlines map[*InlineFactory]Inline
 	dirty   []Inline
@@ -179,7 +180,7 @@ func (m *Mux) Open(c Conn) *Session {
 // Frame handles one whole frame, whose bytes it may change and does not keep. An error means that the
 // connection has to be closed.
 func (s *Session) Frame(b []byte) error {
-	if err := frame.Decode(b, &s.cmd); err != nil {
+	if err := s.decoder.Decode(b, &s.cmd); err != nil {
 		return err
 	}
 	c := &s.cmd

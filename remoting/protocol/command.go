@@ -85,7 +85,16 @@ type Command struct {
 	Remark   string // empty means none
 	Ext      Ext
 	Body     []byte
+
+	// Template, when there is one, is what the ext fields are but for those whose bit is set in Changed: bit
+	// n for Ext[n]. A handler of many commands may keep what it has made of a Template.
+	Template *Template
+	Changed  uint64
 }
+
+// Template are ext fields that many commands of a connection have in common. It never changes and stays
+// valid.
+type Template struct{ Ext Ext }
 
 // IsResponse tells whether the command answers another one.
 func (c *Command) IsResponse() bool { return c.Flag&FlagResponse != 0 }
@@ -126,5 +135,6 @@ func (c *Command) Clone() *Command {
 		out.Ext[i] = Field{strings.Clone(f.Key), strings.Clone(f.Value)}
 	}
 	out.Body = append([]byte(nil), c.Body...)
+	out.Template = nil
 	return &out
 }
