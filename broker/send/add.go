@@ -111,7 +111,10 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 	if topic.TopicFilterType == body.MultiTag {
 		m.SysFlag |= message.SysFlagMultiTags
 	}
-	level, _ := strconv.Atoi(p.delay)
+	level := 0
+	if p.delay != "" { // Atoi's error would cost an allocation
+		level, _ = strconv.Atoi(p.delay)
+	}
 	if p.tran && !(m.ReconsumeTimes > 0 && level > 0) {
 		if s.o.RejectTransaction {
 			return protocol.Errorf(protocol.NoPermission, "the broker[%s] sending transaction message is forbidden", s.o.BrokerIP)

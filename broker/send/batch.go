@@ -169,6 +169,8 @@ func (s *Sender) head(code int32) []byte {
 	return append(b, `"msgId":"`...)
 }
 
+var replyTail = fmt.Sprintf(`,"serializeTypeCurrentRPC":"JSON","version":%d}`, protocol.Version)
+
 // appendReply writes a success reply by hand: it is the hottest there is.
 func (s *Sender) appendReply(dst, head []byte, b *batch, r *sent, recs []store.Rec) []byte {
 	start := len(dst)
@@ -191,8 +193,6 @@ func (s *Sender) appendReply(dst, head []byte, b *batch, r *sent, recs []store.R
 	}
 	dst = append(dst, `},"flag":1,"language":"JAVA","opaque":`...)
 	dst = strconv.AppendInt(dst, int64(r.opaque), 10)
-	dst = append(dst, `,"serializeTypeCurrentRPC":"JSON","version":`...)
-	dst = strconv.AppendInt(dst, int64(protocol.Version), 10)
-	dst = append(dst, '}')
+	dst = append(dst, replyTail...)
 	return frame.Finish(dst, start, len(dst)-start-frame.PrefixLength)
 }

@@ -431,7 +431,7 @@ const hexDigits = "0123456789abcdef"
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := plain(s); i < len(s); {
 		ch := s[i]
 		if ch >= 0x20 && ch != '"' && ch != '\\' && ch < utf8.RuneSelf {
 			i++
@@ -469,6 +469,22 @@ func AppendString(dst []byte, s string) []byte {
 	}
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')
+}
+
+// plain returns how many bytes at the head of s stand for themselves in a JSON string, at least; it looks at
+// eight at a time.
+func plain(s string) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		q, e := w^(ones*'"'), w^(ones*'\\')
+		if ((q-ones)&^q|(e-ones)&^e|(w-ones*0x20)&^w|w)&highs != 0 {
+			break
+		}
+	}
+	return i
 }
 
 func beUint(b []byte, n int) uint32 {

@@ -168,7 +168,8 @@ type Session struct {
 	fast    bool
 	decoder frame.Decoder
 	cmd     protocol.Command
-	inlines map[*InlineFactory]Inline
+	last    *Route
+	inlines []opened
 	dirty   []Inline
 }
 
@@ -190,7 +191,11 @@ func (s *Session) Frame(b []byte) error {
 		}
 		return nil
 	}
-	r := s.m.routes[c.Code]
+	r := s.last // peers that send much send the same
+	if r == nil || r.Code != c.Code {
+		r = s.m.routes[c.Code]
+		s.last = r
+	}
 	if r == nil || r.NoFastPort && s.fast {
 		s.m.stats.unknown.Add(1)
 		s.refuse(protocol.NewResponse(protocol.RequestCodeNotSupported, fmt.Sprintf(" request type %d not supported", c.Code)))
@@ -224,15 +229,20 @@ func (s *Session) Flush() {
 	s.cmd = protocol.Command{Ext: ext[:0]}
 }
 
+// opened is an Inline of a session. There are few.
+type opened struct {
+	by *InlineFactory
+	in Inline
+}
+
 func (s *Session) inline(f *InlineFactory) Inline {
-	in := s.inlines[f]
-	if in == nil {
-		if s.inlines == nil {
-			s.inlines = map[*InlineFactory]Inline{}
+	for i := range s.inlines {
+		if s.inlines[i].by == f {
+			return s.inlines[i].in
 		}
-		in = f.Open(s.conn)
-		s.inlines[f] = in
 	}
+	in := f.Open(s.conn)
+	s.inlines = append(s.inlines, opened{f, in})
 	return in
 }
 
