@@ -37,12 +37,17 @@ func (s *Store) noteDamage(d Damage) {
 type walker struct {
 	s      *Store
 	sc     *commitlog.Scanner
-	end    int64 // of the log; -1: the walk is to find it
-	newest int64 // store timestamp of the records seen
+	end    int64           // of the log; -1: the walk is to find it
+	known  map[int64]int64 // damage that was found before: where it begins and ends
+	newest int64           // store timestamp of the records seen
 }
 
 func (w *walker) next() (message.Record, bool, error) {
 	for {
+		if to, ok := w.known[w.sc.At()]; ok {
+			w.sc.Skip(to)
+			continue
+		}
 		r, _, ok := w.sc.Next()
 		if ok {
 			w.newest = max(w.newest, r.StoreTimestamp)

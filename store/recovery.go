@@ -86,8 +86,17 @@ func (s *Store) refuseForeign(root string, there []fsys.Entry) error {
 // findEnd returns where units may be missing from and the end of the log.
 func (s *Store) findEnd() (start, end int64, err error) {
 	start = s.scanStart()
-	w := walker{s: s, sc: s.log.Scan(start), end: -1}
+	s.verifiedFrom = start
+	w := walker{s: s, sc: s.log.ScanAhead(start), end: -1}
+	defer w.sc.Close()
+	files := s.log.VerifyFiles(start)
+	defer files.Close()
 	for {
+		if newest, ok := files.Whole(w.sc.At()); ok {
+			w.newest = max(w.newest, newest)
+			w.sc.Skip(w.sc.At() + s.log.FileSize())
+			continue
+		}
 		_, ok, err := w.next()
 		if err != nil {
 			return 0, 0, err
@@ -184,7 +193,12 @@ func (s *Store) matches(q *consumequeue.Queue, offset int64, u consumequeue.Unit
 
 // each calls fn for the records from start on that have units, with their queues.
 func (s *Store) each(start int64, fn func(q *consumequeue.Queue, r *message.Record) error) error {
-	w := walker{s: s, sc: s.log.Scan(start), end: s.log.End()}
+	w := walker{s: s, sc: s.log.ScanAhead(start), end: s.log.End(), known: map[int64]int64{}}
+	defer w.sc.Close()
+	w.sc.Trust(s.verifiedFrom)
+	for _, d := range s.damaged {
+		w.known[d.From] = d.To
+	}
 	for {
 		r, ok, err := w.next()
 		if err != nil || !ok {
@@ -204,11 +218,12 @@ func (s *Store) each(start int64, fn func(q *consumequeue.Queue, r *message.Reco
 // queue that misses units in front of start is built anew.
 func (s *Store) redispatch(start int64) (added int, err error) {
 	gaps := map[*consumequeue.Queue]bool{}
+	units := unitWindows{}
 	err = s.each(start, func(q *consumequeue.Queue, r *message.Record) error {
 		if gaps[q] {
 			return nil
 		}
-		done, gap, err := s.restore(q, r)
+		done, gap, err := s.restore(q, r, units)
 		if done {
 			added++
 		}
@@ -224,11 +239,42 @@ func (s *Store) redispatch(start int64) (added int, err error) {
 	return added + n, err
 }
 
+// unitWindows are units of queues as they were read, several at a time: recovery asks for one after another.
+type unitWindows map[*consumequeue.Queue]*unitWindow
+
+type unitWindow struct {
+	from, n int64
+	units   [64 * consumequeue.UnitSize]byte
+}
+
+// maxWindows bounds their memory, 1.3 KB each.
+const maxWindows = 4096
+
+// at is Queue.At.
+func (w unitWindows) at(q *consumequeue.Queue, n int64) (consumequeue.Unit, bool, error) {
+	win := w[q]
+	if win == nil {
+		if len(w) >= maxWindows {
+			clear(w)
+		}
+		win = &unitWindow{}
+		w[q] = win
+	}
+	if n < win.from || n >= win.from+win.n {
+		got, err := q.Read(n, win.units[:])
+		win.from, win.n = n, int64(got)
+		if err != nil || got == 0 {
+			return consumequeue.Unit{}, false, err
+		}
+	}
+	return consumequeue.GetUnit(win.units[(n-win.from)*consumequeue.UnitSize:]), true, nil
+}
+
 // restore adds the unit of one record unless it is there. gap reports that the queue does not fit the record.
-func (s *Store) restore(q *consumequeue.Queue, r *message.Record) (added, gap bool, err error) {
+func (s *Store) restore(q *consumequeue.Queue, r *message.Record, units unitWindows) (added, gap bool, err error) {
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
-		u, ok, err := q.At(r.QueueOffset)
+		u, ok, err := units.at(q, r.QueueOffset)
 		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
 			return false, false, err // there, or of a topic deleted before this one
 		}
@@ -253,6 +299,9 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record) (added, gap bo
 		return false, false, nil // of a former life of the topic
 	case r.QueueOffset > next && !s.bridge(q, r.QueueOffset-next, r.PhysicalOffset):
 		return false, true, nil
+	}
+	if len(units) > 0 {
+		delete(units, q) // from here on it differs
 	}
 	return true, false, s.restored(q, s.unit(r))
 }

@@ -62,11 +62,13 @@ type Store struct {
 	touched     map[string]bool // tidy goroutine only: files written since their last sync; true: their names too
 	cp          checkpoint
 	wm          watermark
-	cleanStop   bool     // the last stop was clean
-	damaged     []Damage // written by recovery only
-	fillers     []Damage // what stands where damage was repaired
-	cpFile      fsys.File
-	wmFile      fsys.File
+	cleanStop   bool // the last stop was clean
+	// verifiedFrom is from where on the start has looked at all records with their checksums.
+	verifiedFrom int64
+	damaged      []Damage // written by recovery only
+	fillers      []Damage // what stands where damage was repaired
+	cpFile       fsys.File
+	wmFile       fsys.File
 
 	// Why the disk is full for the CommitLog, and for the files of queues; nil when it is not.
 	logFull, unitsFull atomic.Pointer[error]

@@ -3,6 +3,7 @@ package commitlog
 import (
 	"bytes"
 	"fmt"
+	"math"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 )
@@ -16,13 +17,23 @@ type Scanner struct {
 	buf  []byte
 	base int64 // offset of buf[0]
 	why  error
+
+	trusted int64 // checksums from here on are known to be right
+
+	ahead  bool
+	coming *piece
+	inHand []byte // memory that buf is part of, when it was read ahead
+	spare  []byte // memory for the next piece
 }
 
 // scanPiece is how much a Scanner reads at once.
 const scanPiece = 4 << 20
 
 // Scan returns a Scanner that begins at offset, where a record or a file must begin.
-func (l *Log) Scan(offset int64) *Scanner { return &Scanner{l: l, at: offset} }
+func (l *Log) Scan(offset int64) *Scanner { return &Scanner{l: l, at: offset, trusted: math.MaxInt64} }
+
+// Trust has the checksums of bodies from offset on not looked at again.
+func (s *Scanner) Trust(offset int64) { s.trusted = offset }
 
 // At returns the offset behind the last valid record: the end of the log once Next has returned false.
 func (s *Scanner) At() int64 { return s.at }
@@ -65,7 +76,7 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 			s.why = err
 			return message.Record{}, nil, false
 		}
-		r, err := message.Parse(b, true)
+		r, err := message.Parse(b, s.at < s.trusted)
 		if err == nil && r.PhysicalOffset != s.at {
 			err = fmt.Errorf("record at %d says it is at %d", s.at, r.PhysicalOffset)
 		}
@@ -76,7 +87,7 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 				err = fmt.Errorf("the record at %d was not written to its end", s.at)
 			}
 			if err == nil {
-				r, err = message.Parse(b, true)
+				r, err = message.Parse(b, s.at < s.trusted)
 			}
 		}
 		if err != nil {
@@ -102,19 +113,29 @@ func (s *Scanner) goesOn(offset int64) bool {
 func (s *Scanner) peek(n int64) ([]byte, error) {
 	from := s.at - s.base
 	if s.buf == nil || from < 0 || from+n > int64(len(s.buf)) {
+		if s.ahead && s.advance(n) {
+			return s.buf[:n], nil
+		}
 		f := s.l.files.Find(s.at)
 		if f == nil {
 			return nil, nil
 		}
-		want := min(max(scanPiece, n), f.Base+s.l.o.FileSize-s.at)
-		if int64(cap(s.buf)) < want {
-			s.buf = make([]byte, want)
+		size := int64(scanPiece)
+		if s.ahead {
+			size = aheadPiece
+		}
+		want := min(max(size, n), f.Base+s.l.o.FileSize-s.at)
+		if int64(cap(s.buf)) < want || s.ahead { // memory read ahead is given on
+			s.buf, s.inHand = make([]byte, want), nil
 		}
 		s.buf = s.buf[:want]
 		s.base, from = s.at, 0
 		if err := s.l.files.ReadAt(s.buf, s.at); err != nil {
 			s.buf = nil
 			return nil, fmt.Errorf("cannot scan the commit log: %w", err)
+		}
+		if s.ahead {
+			s.fetch()
 		}
 	}
 	return s.buf[from : from+n], nil
