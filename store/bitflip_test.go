@@ -22,9 +22,6 @@ const (
 	reported   = "reported"               // the reader of that message sees by its lengths or checksum that it is damaged
 	undetected = "undetected"             // that message is served with the changed field; nothing covers it
 	harmless   = "harmless"               // every message is served as it was
-	// BUG: the damaged record is the last of its queue, the unit does not match it, and Load cuts the unit without
-	// a word, though the record was durable: the message is gone and the next one gets its queue offset.
-	forgotten = "forgotten"
 )
 
 // flipExpected tells per field of a record what its flipped bits may come to: in a store that was closed,
@@ -161,10 +158,6 @@ func (c flipCase) compare(s *Store, victim int64) (string, error) {
 					what = cutOff
 					continue
 				}
-				if phys == victim && at == len(records)-1 {
-					what = forgotten
-					continue
-				}
 				return "", fmt.Errorf("%v at %d, physical offset %d, is lost without an error", k, at, phys)
 			}
 			got, res, err := s.Get(nil, GetRequest{Queue: q, Offset: int64(at), MaxMessages: 1})
@@ -242,10 +235,6 @@ func TestBitFlipsInRecords(t *testing.T) {
 					want := flipExpected[f.name][c.kind]
 					if c.kind == 1 && base+4096 <= c.mark {
 						want = flipExpected[f.name][0]
-					}
-					last := phys == message.PhysicalOffset([]byte(c.raw[qa][len(c.raw[qa])-1])) || phys == message.PhysicalOffset([]byte(c.raw[qc][len(c.raw[qc])-1]))
-					if c.kind == 0 && last {
-						want += " " + forgotten + " " + refused // the last unit is held against its record
 					}
 					if err != nil || !strings.Contains(want, got) {
 						t.Errorf("%s of the record at %d, bit %d, kind %d: %s, should be %s (%v)", f.name, phys, bit, c.kind, got, want, err)

@@ -176,9 +176,24 @@ func (s *Store) loadQueues() error {
 	return nil
 }
 
-// matches reports whether a unit points to the record it should. Records in front of the log's first byte
-// are gone and prove nothing.
+// matches reports whether a queue's last unit may stay: it points to the record it should, or this store has
+// stopped cleanly behind it. Then either of the two is damaged, the message counts all the same, and reading
+// passes over it; its queue offset is never given to another one.
 func (s *Store) matches(q *consumequeue.Queue, offset int64, u consumequeue.Unit) bool {
+	if s.points(q, offset, u) {
+		return true
+	}
+	if !s.cleanStop || s.wm.offset == 0 || s.cp.logicsPhysicalOffset != s.wm.offset || s.log.End() != s.wm.offset {
+		return false
+	}
+	s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("queueOffset", offset).Int64("physicalOffset", u.PhysicalOffset).
+		Msg("damaged: the last unit of a consume queue and the commit log do not fit together, though both were stored whole; nothing was changed")
+	return true
+}
+
+// points reports whether a unit points to the record it should. Records in front of the log's first byte are
+// gone and prove nothing.
+func (s *Store) points(q *consumequeue.Queue, offset int64, u consumequeue.Unit) bool {
 	if u.PhysicalOffset < s.log.Min() {
 		return true
 	}
