@@ -16,11 +16,13 @@ import (
 	"github.com/skylarkmq/skylark/broker/order"
 	"github.com/skylarkmq/skylark/broker/peer"
 	"github.com/skylarkmq/skylark/broker/pull"
+	"github.com/skylarkmq/skylark/broker/relay"
 	"github.com/skylarkmq/skylark/broker/schedule"
 	"github.com/skylarkmq/skylark/broker/send"
 	"github.com/skylarkmq/skylark/broker/session"
 	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/broker/topic"
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/server"
@@ -45,6 +47,7 @@ type Broker struct {
 	sender    *send.Sender
 	puller    *pull.Puller
 	scheduler *schedule.Scheduler
+	relay     *relay.Relay
 
 	mux    *mux.Mux
 	lanes  lanes
@@ -133,7 +136,7 @@ func (b *Broker) openTables() error {
 	if err != nil {
 		return err
 	}
-	b.offsets, err = offset.Open(offset.Options{Path: o.config("consumerOffset.json"), Logger: o.Logger, UseServerSideResetOffset: true})
+	b.offsets, err = offset.Open(offset.Options{Path: o.config("consumerOffset.json"), Logger: o.Logger, UseServerSideResetOffset: o.UseServerSideResetOffset})
 	if err != nil {
 		return err
 	}
@@ -168,6 +171,9 @@ func (b *Broker) openHandlers() error {
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
 		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
 		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get, Missed: b.stats.Miss})
+	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, RegionID: o.RegionID, TraceOn: o.TraceOn, StoreHost: message.HostOf(o.storeHost()),
+		Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions, Store: b.store, Put: b.sender.Put,
+		UseServerSideResetOffset: o.UseServerSideResetOffset, StoreReplyMessageEnable: o.StoreReplyMessageEnable, AcceptFrom: o.StartAcceptSendRequest})
 	var err error
 	b.scheduler, err = schedule.Open(schedule.Options{Logger: o.Logger, Path: o.config("delayOffset.json"), Store: b.store, Put: b.sender.Put,
 		PersistEvery: time.Duration(o.FlushDelayOffsetInterval) * time.Millisecond})
@@ -248,6 +254,9 @@ func (b *Broker) close() error {
 	}
 	if b.scheduler != nil {
 		errs = append(errs, b.scheduler.Close())
+	}
+	if b.relay != nil {
+		b.relay.Close()
 	}
 	if b.mux != nil {
 		b.mux.Close()

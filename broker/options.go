@@ -42,6 +42,7 @@ type Options struct {
 	AutoCreateSubscriptionGroup bool   `prop:"autoCreateSubscriptionGroup"`
 	EnableCreateSysGroup        bool   `prop:"enableCreateSysGroup"`
 	UseServerSideResetOffset    bool   `prop:"useServerSideResetOffset"`
+	StoreReplyMessageEnable     bool   `prop:"storeReplyMessageEnable"`
 	EnableMixedMessageType      bool   `prop:"enableMixedMessageType"`
 	EnableSplitMetadata         bool   `prop:"enableSplitMetadata"`
 	SplitMetadataSize           int32  `prop:"splitMetadataSize"`
@@ -78,6 +79,8 @@ type Options struct {
 	SendThreadPoolQueueCapacity      int32 `prop:"sendThreadPoolQueueCapacity"`
 	PullThreadPoolQueueCapacity      int32 `prop:"pullThreadPoolQueueCapacity"`
 	LitePullThreadPoolQueueCapacity  int32 `prop:"litePullThreadPoolQueueCapacity"`
+	ProcessReplyThreadPoolNums       int32 `prop:"processReplyMessageThreadPoolNums"`
+	ReplyThreadPoolQueueCapacity     int32 `prop:"replyThreadPoolQueueCapacity"`
 	QueryThreadPoolQueueCapacity     int32 `prop:"queryThreadPoolQueueCapacity"`
 	AdminBrokerThreadPoolQueue       int32 `prop:"adminBrokerThreadPoolQueueCapacity"`
 	ClientManagerThreadPoolQueue     int32 `prop:"clientManagerThreadPoolQueueCapacity"`
@@ -110,13 +113,13 @@ func DefaultOptions() Options {
 		NamesrvAddr: os.Getenv("NAMESRV_ADDR"), RocketmqHome: os.Getenv("ROCKETMQ_HOME"),
 		RegisterNameServerPeriod: 30000, RegisterBrokerTimeoutMills: 24000, ForceRegister: true,
 		BrokerPermission: 6, DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, AutoCreateSubscriptionGroup: true, EnableCreateSysGroup: true,
-		UseServerSideResetOffset: true, SplitMetadataSize: 2000, ValidateSystemTopic: true, ClearRetryTopicWhenDelete: true,
+		UseServerSideResetOffset: true, StoreReplyMessageEnable: true, SplitMetadataSize: 2000, ValidateSystemTopic: true, ClearRetryTopicWhenDelete: true,
 		ClusterTopicEnable: true, BrokerTopicEnable: true, MsgTraceTopicName: "RMQ_SYS_TRACE_TOPIC", ReviveQueueNum: 8,
 		TimerWheelEnable: true, RegionID: "DefaultRegion", TraceOn: true,
 		LongPollingEnable: true, ShortPollingTimeMills: 1000, LitePullMessageEnable: true, NotifyConsumerIdsChangedEnable: true,
 		ChannelExpiredTimeout: 120000, FlushConsumerOffsetInterval: 5000, FlushDelayOffsetInterval: 10000,
 		ServerChannelMaxIdleTimeSeconds: 120, BrokerFastFailureEnable: true,
-		SendMessageThreadPoolNums: min(cpu, 4), PullMessageThreadPoolNums: 16 + 2*cpu, LitePullMessageThreadPoolNums: 16 + 2*cpu,
+		SendMessageThreadPoolNums: min(cpu, 4), PullMessageThreadPoolNums: 16 + 2*cpu, LitePullMessageThreadPoolNums: 16 + 2*cpu, ProcessReplyThreadPoolNums: 16 + 2*cpu, ReplyThreadPoolQueueCapacity: 10000,
 		QueryMessageThreadPoolNums: 8 + cpu, AdminBrokerThreadPoolNums: 16, ClientManageThreadPoolNums: 32,
 		ConsumerManageThreadPoolNums: 32, HeartbeatThreadPoolNums: min(32, cpu),
 		SendThreadPoolQueueCapacity: 10000, PullThreadPoolQueueCapacity: 100000, LitePullThreadPoolQueueCapacity: 100000,

@@ -14,7 +14,7 @@ import (
 
 // lanes are the bounded queues of the broker, each with the sizes of Java's executor of that name.
 type lanes struct {
-	send, pull, litePull, query, admin, client, consumer, heartbeat *mux.Lane
+	send, pull, litePull, reply, query, admin, client, consumer, heartbeat *mux.Lane
 }
 
 func (b *Broker) openLanes() lanes {
@@ -29,6 +29,7 @@ func (b *Broker) openLanes() lanes {
 		send:      lane("send", o.SendMessageThreadPoolNums, o.SendThreadPoolQueueCapacity, o.WaitTimeMillsInSendQueue),
 		pull:      lane("pull", o.PullMessageThreadPoolNums, o.PullThreadPoolQueueCapacity, o.WaitTimeMillsInPullQueue),
 		litePull:  lane("litePull", o.LitePullMessageThreadPoolNums, o.LitePullThreadPoolQueueCapacity, o.WaitTimeMillsInLitePullQueue),
+		reply:     lane("reply", o.ProcessReplyThreadPoolNums, o.ReplyThreadPoolQueueCapacity, 0),
 		query:     lane("query", o.QueryMessageThreadPoolNums, o.QueryThreadPoolQueueCapacity, 0),
 		admin:     lane("admin", o.AdminBrokerThreadPoolNums, o.AdminBrokerThreadPoolQueue, o.WaitTimeMillsInAdminBrokerQueue),
 		client:    lane("clientManage", o.ClientManageThreadPoolNums, o.ClientManagerThreadPoolQueue, 0),
@@ -45,6 +46,7 @@ func (b *Broker) addRoutes() {
 	b.mux.Add(b.puller.Routes(l.pull, l.litePull)...)
 	b.mux.Add(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
 		Locks: b.locks, Store: b.store}).Routes(l.heartbeat, l.client, l.consumer)...)
+	b.mux.Add(b.relay.Routes(l.admin, l.reply)...)
 	b.mux.Add(admin.New(b.adminOptions()).Routes(l.admin, l.query)...)
 }
 

@@ -18,10 +18,12 @@ import (
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/order"
+	"github.com/skylarkmq/skylark/broker/relay"
 	"github.com/skylarkmq/skylark/broker/send"
 	"github.com/skylarkmq/skylark/broker/session"
 	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/broker/topic"
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -68,7 +70,7 @@ func startBroker(t *testing.T, change func(o *Options)) *testBroker {
 	o.Groups, err = group.Open(group.Options{Path: filepath.Join(dir, "subscriptionGroup.json"), Logger: nop, AutoCreateSubscriptionGroup: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, o.Groups.Close()) })
-	o.Offsets, err = offset.Open(offset.Options{Path: filepath.Join(dir, "consumerOffset.json"), Logger: nop})
+	o.Offsets, err = offset.Open(offset.Options{Path: filepath.Join(dir, "consumerOffset.json"), Logger: nop, UseServerSideResetOffset: true})
 	require.NoError(t, err)
 	o.Sessions = session.Open(session.Options{Logger: nop})
 	t.Cleanup(o.Sessions.Close)
@@ -112,9 +114,13 @@ func (b *testBroker) serve(t *testing.T, port int) {
 		Locks: order.New(nil), Store: b.store})
 	m.Add(c.Routes(lane, lane, lane)...)
 	m.Add(New(b.o).Routes(lane, lane)...)
+	r := relay.New(relay.Options{Logger: zerolog.Nop(), BrokerName: brokerName, RegionID: "DefaultRegion", TraceOn: true, StoreHost: message.HostOf(netip.MustParseAddrPort(b.addr)),
+		Topics: b.o.Topics, Groups: b.o.Groups, Offsets: b.o.Offsets, Sessions: b.o.Sessions, Store: b.store, Put: s.Put, UseServerSideResetOffset: true, StoreReplyMessageEnable: true})
+	m.Add(r.Routes(lane, lane)...)
 	srv, err := server.Open(server.Options{Logger: zerolog.Nop(), Bind: "127.0.0.1", Ports: []int{port}, Mux: m, Loops: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() {
+		r.Close()
 		m.Close()
 		require.NoError(t, srv.Close())
 	})

@@ -104,6 +104,9 @@ func render(t *testing.T, e exchange, resp *protocol.Command) string {
 		if n, err := strconv.ParseInt(f.Value, 10, 64); err == nil && n > 1e12 {
 			f.Value = "TIME"
 		}
+		if f.Key == "msgId" {
+			f.Value = "ID"
+		}
 		fmt.Fprintf(&b, "ext %s=%s\n", f.Key, f.Value)
 	}
 	if len(resp.Body) > 0 {
@@ -127,8 +130,10 @@ func mask(key string, v any) any {
 	switch key {
 	case "dataVersion", "mappingDataVersion":
 		return "VERSION"
-	case "consumeTps", "topicPutTps", "tps", "sum", "avgpt":
+	case "consumeTps", "topicPutTps", "tps", "sum", "avgpt", "delayTime", "physicOffset", "physicSize":
 		return "NUMBER"
+	case "minTimeStampStr", "maxTimeStampStr", "consumeTimeStampStr":
+		return "TIME"
 	}
 	switch v := v.(type) {
 	case map[string]any:

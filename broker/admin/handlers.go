@@ -22,6 +22,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/store"
+	"github.com/skylarkmq/skylark/store/consumequeue"
 )
 
 // Store is what the handlers need of the message store. Offsets are queue offsets unless they say physical.
@@ -37,6 +38,8 @@ type Store interface {
 	StoreTime(topic string, queueID int32, queueOffset int64) int64
 	// ReadRecord returns the record at a physical offset.
 	ReadRecord(physicalOffset int64) ([]byte, error)
+	// Find returns a queue, nil when it was never used.
+	Find(topic string, queueID int32) *consumequeue.Queue
 	// Query finds messages by key.
 	Query(r store.QueryRequest) (store.QueryResult, error)
 	// DeleteTopic removes the queues of a topic.
@@ -113,6 +116,12 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 		{Code: protocol.QueryTopicConsumeByWho, Lane: admin, Handle: mux.Handle(h.groupsOfTopic)},
 		{Code: protocol.QueryTopicsByConsumer, Lane: admin, Handle: mux.Handle(h.topicsOfGroup)},
 		{Code: protocol.QuerySubscriptionByConsumer, Lane: admin, Handle: mux.Handle(h.subscription)},
+
+		{Code: protocol.QueryConsumeTimeSpan, Lane: admin, Handle: mux.Handle(h.consumeTimeSpan)},
+		{Code: protocol.QueryCorrectionOffset, Lane: admin, Handle: mux.Handle(h.correctionOffset)},
+		{Code: protocol.CloneGroupOffset, Lane: admin, Handle: mux.Handle(h.cloneOffsets)},
+		{Code: protocol.GetBrokerConsumeStats, Lane: admin, Handle: mux.Handle(h.brokerConsumeStats)},
+		{Code: protocol.QueryConsumeQueue, Lane: admin, Handle: mux.Handle(h.consumeQueue)},
 
 		{Code: protocol.SearchOffsetByTimestamp, Lane: admin, Handle: mux.Handle(h.searchOffset)},
 		{Code: protocol.GetMaxOffset, Lane: admin, Handle: mux.Handle(h.maxOffset)},

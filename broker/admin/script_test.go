@@ -9,7 +9,7 @@ import (
 
 // script is what TestRepliesAreThoseOfJava asks, in order.
 func script() []exchange {
-	return slices.Concat(topicScript(), groupScript(), messageScript(), clientScript(), offsetScript(), deleteScript())
+	return slices.Concat(topicScript(), groupScript(), messageScript(), clientScript(), offsetScript(), progressScript(), relayScript(), deleteScript())
 }
 
 func ask(name string, code int32, text string, ext ...string) exchange {
@@ -194,6 +194,64 @@ func offsetScript() []exchange {
 		ask("topics of unknown group", protocol.QueryTopicsByConsumer, "", "group=G0"),
 		ask("all offsets", protocol.GetAllConsumerOffset, ""),
 		ask("all delay offsets", protocol.GetAllDelayOffset, "").kept(),
+	}
+}
+
+func progressScript() []exchange {
+	span := func(name, topic, group string) exchange {
+		return ask(name, protocol.QueryConsumeTimeSpan, "", "topic="+topic, "group="+group)
+	}
+	queue := func(name string, ext ...string) exchange {
+		return ask(name, protocol.QueryConsumeQueue, "", ext...)
+	}
+	return []exchange{
+		span("time span", "T1", "G1"),
+		span("time span of a group without offsets", "T1", "G0"),
+		span("time span of unknown topic", "T0", "G1"),
+		ask("correction", protocol.QueryCorrectionOffset, "", "compareGroup=G1", "topic=T1"),
+		ask("correction of unknown topic", protocol.QueryCorrectionOffset, "", "compareGroup=G0", "topic=T0"),
+		ask("clone offsets", protocol.CloneGroupOffset, "", "srcGroup=G3", "destGroup=G8", "topic=T1", "offline=false"),
+		ask("clone offsets of a topic not subscribed to", protocol.CloneGroupOffset, "", "srcGroup=G1", "destGroup=G8", "topic=T2", "offline=false"),
+		ask("clone offsets of unknown topic", protocol.CloneGroupOffset, "", "srcGroup=G3", "destGroup=G9", "topic=T0", "offline=true"),
+		ask("topics of the clone", protocol.QueryTopicsByConsumer, "", "group=G8"),
+		ask("clone without group", protocol.CloneGroupOffset, "", "destGroup=G9").noRemark(),
+		queue("units", "topic=T1", "queueId=0", "index=0", "count=2"),
+		queue("units from the middle", "topic=T1", "queueId=0", "index=1", "count=10"),
+		queue("units and a subscription", "topic=T1", "queueId=0", "index=0", "count=1", "consumerGroup=G1").onlyCode(),
+		queue("units and a group offline", "topic=T1", "queueId=0", "index=0", "count=1", "consumerGroup=G0"),
+		queue("units of unused queue", "topic=T0", "queueId=3", "index=0", "count=1"),
+		ask("all progress", protocol.GetBrokerConsumeStats, "", "isOrder=false").onlyCode(),
+	}
+}
+
+func relayScript() []exchange {
+	reset := func(name string, ext ...string) exchange {
+		return ask(name, protocol.InvokeBrokerToResetOffset, "", append(ext, "isForce=true")...)
+	}
+	offset := func(group, topic string) exchange {
+		return ask("offset of "+group, protocol.QueryConsumerOffset, "", "consumerGroup="+group, "topic="+topic, "queueId=0")
+	}
+	commit := ask("commit while reset", protocol.UpdateConsumerOffset, "", "consumerGroup=G1", "topic=T1", "queueId=0", "commitOffset=2")
+	reply := func(name, properties string) exchange {
+		return ask(name, protocol.SendReplyMessageV2, "answer", "a=P2", "b=DefaultCluster_REPLY_TOPIC", "c=TBW102", "d=4", "e=0", "f=0", "g=1700000000000", "h=0", "i="+properties, "j=0", "k=false", "m=false")
+	}
+	return []exchange{
+		reset("reset of unknown topic", "topic=T0", "group=G1", "timestamp=-1"),
+		reset("reset of unknown group", "topic=T1", "group=G0", "timestamp=-1"),
+		reset("reset beyond the end", "topic=T1", "group=G1", "timestamp=0", "queueId=0", "offset=9"),
+		reset("reset to the beginning", "topic=T1", "group=G1", "timestamp=0"),
+		offset("G1", "T1"), commit, offset("G1", "T1"),
+		reset("reset to the end", "topic=T1", "group=G1", "timestamp=-1"),
+		offset("G1", "T1"),
+		reset("reset one queue", "topic=T1", "group=G1", "timestamp=0", "queueId=0", "offset=1"),
+		offset("G1", "T1"),
+		ask("state of a consumer offline", protocol.GetConsumerRunningInfo, "", "consumerGroup=G1", "clientId=nobody"),
+		ask("state without client", protocol.GetConsumerRunningInfo, "", "consumerGroup=G1").noRemark(),
+		ask("consume by a consumer offline", protocol.ConsumeMessageDirectly, "", "consumerGroup=G1", "clientId=nobody", "msgId=7F0000010000000000000000000000").noRemark(),
+		ask("consume what is no message", protocol.ConsumeMessageDirectly, "", "consumerGroup=G1", "clientId=nobody", "msgId=nothing").noRemark(),
+		ask("status of another client", protocol.InvokeBrokerToGetConsumerStatus, "", "topic=T1", "group=G1", "clientAddr=nobody"),
+		reply("reply to nobody", "CORRELATION_ID\x01x\x02"),
+		reply("reply to a client offline", "CORRELATION_ID\x01x\x02REPLY_TO_CLIENT\x01nobody\x02"),
 	}
 }
 

@@ -31,6 +31,8 @@ const (
 	PropertyTimerDeliverMs      = "TIMER_DELIVER_MS"
 	PropertyInnerNum            = "INNER_NUM"
 	PropertyCRC32               = "__CRC32#"
+	PropertyReplyToClient       = "REPLY_TO_CLIENT" // client id of who asked
+	PropertyPushReplyTime       = "PUSH_REPLY_TIME" // ms
 )
 
 // EachProperty calls fn with the pairs of a property string, in order, until fn returns false. Pieces

@@ -27,6 +27,7 @@ import org.apache.rocketmq.broker.subscription.SubscriptionGroupManager;
 import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.TopicFilterType;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.common.message.MessageQueueForC;
 import org.apache.rocketmq.namesrv.kvconfig.KVConfigSerializeWrapper;
 import org.apache.rocketmq.remoting.protocol.DataVersion;
 import org.apache.rocketmq.remoting.protocol.RemotingSerializable;
@@ -70,11 +71,14 @@ public final class BodyGolden {
         BrokerMemberGroup.class, GetBrokerMemberGroupResponseBody.class, KVConfigSerializeWrapper.class,
         DelayOffsetSerializeWrapper.class, ConsumerOffsetSerializeWrapper.class, CheckClientRequestBody.class,
         CreateTopicListRequestBody.class, SubscriptionGroupList.class, BrokerStatsData.class, ProducerTableInfo.class,
-        QuerySubscriptionResponseBody.class, GroupForbidden.class,
+        QuerySubscriptionResponseBody.class, GroupForbidden.class, ResetOffsetBody.class, ResetOffsetBodyForC.class,
+        GetConsumerStatusBody.class, QueryCorrectionOffsetBody.class, QueryConsumeTimeSpanBody.class, ConsumeStatsList.class,
+        QueryConsumeQueueResponseBody.class,
         // Parts of the above: here for what they make of missing fields.
         MessageQueue.class, GroupRetryPolicy.class, CustomizedRetryPolicy.class, ExponentialRetryPolicy.class,
         SimpleSubscriptionData.class, Connection.class, ConsumerData.class, ProducerData.class, ProducerInfo.class,
-        BrokerStatsItem.class, OffsetWrapper.class, TopicOffset.class,
+        BrokerStatsItem.class, OffsetWrapper.class, TopicOffset.class, MessageQueueForC.class,
+        ConsumeQueueData.class,
     };
 
     /** Classes whose pretty JSON is a configuration file. */
