@@ -64,6 +64,9 @@ public final class Driver {
             case "getsub":
                 Admin.run(argv[0], args);
                 break;
+            case "relay":
+                Relay.run(args);
+                break;
             case "warm":
                 Warm.run();
                 break;
