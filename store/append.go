@@ -167,7 +167,9 @@ func (s *Store) round(groups []*Group) {
 	}
 	now := s.clock()
 	w := roundWriter{s: s, groups: groups, end: s.log.End(), now: now, pieces: s.pieces[:0]}
+	begun := time.Now()
 	w.run()
+	s.appendTimes.Since(begun)
 	s.pieces = w.pieces[:0]
 	if w.err != nil {
 		s.fail(w.err)

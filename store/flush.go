@@ -149,10 +149,12 @@ func (s *Store) syncLog() error {
 	if from == to {
 		return nil
 	}
+	begun := time.Now()
 	if err := s.log.Sync(from, to); err != nil {
 		s.fail(err)
 		return ErrReadOnly
 	}
+	s.syncTimes.Since(begun)
 	s.flushed.Store(to)
 	s.flushedStamp.Store(stamp)
 	return nil

@@ -66,6 +66,8 @@ type Options struct {
 	Logger zerolog.Logger
 	// FS is the file system, the real one when nil.
 	FS fsys.FS
+	// Progress is told how far Open has come; nil: nobody asks.
+	Progress *Progress
 	// Listener is told of each message on a queue with Waiters, on the append goroutine (in SYNC_FLUSH the
 	// flush goroutine). It must not block.
 	Listener func(q *consumequeue.Queue, queueOffset, tagsCode int64)
@@ -149,6 +151,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Progress == nil {
+		o.Progress = &Progress{}
 	}
 	if o.DiskUsage == nil {
 		o.DiskUsage = fsys.DiskOf
