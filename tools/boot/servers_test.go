@@ -200,3 +200,31 @@ func TestStatusOfASignal(t *testing.T) {
 		stop(t, p, sig, want)
 	}
 }
+
+// TestBrokenConfigFileAtTheStart: with a good backup the broker starts and says so, with none it does not.
+func TestBrokenConfigFileAtTheStart(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "store")
+	p, _ := startStore(t, store, port(t))
+	stop(t, p, syscall.SIGTERM, statusTerminated)
+	path := filepath.Join(store, "config", "topics.json")
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path+".bak", good, 0o644))
+	require.NoError(t, os.WriteFile(path, good[:len(good)/2], 0o644))
+	p, _ = startStore(t, store, port(t))
+	_, _, stderr := p.terminate(t)
+	line := lineWith(t, stderr, "is broken, its backup is used")
+	require.Contains(t, line, "WRN")
+	require.Contains(t, line, path)
+	require.Contains(t, line, filepath.Join(store, "skylark", "broken"))
+
+	for _, name := range []string{path, path + ".bak"} {
+		require.NoError(t, os.WriteFile(name, []byte("x"), 0o644))
+	}
+	status, stdout, stderr := start(t, "mqbroker", "-c", storeFile(t, store, port(t))).end(t)
+	require.Equal(t, statusFailed, status)
+	require.NotContains(t, stdout, "boot success")
+	require.Contains(t, stderr, "cannot use "+path+": ")
+	require.Contains(t, stderr, "move both away to start without")
+	require.NoFileExists(t, filepath.Join(store, "abort"), "nothing was left unclean")
+}
