@@ -72,7 +72,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	}
 	if b != nil {
 		f := b.Figures()
-		to.store(&f.Store)
+		to.store(&f.Store, &f.Meters)
 		to.broker(&f)
 	}
 }
@@ -99,18 +99,18 @@ func (k sink) histogram(d *prometheus.Desc, s *latency.Snapshot) {
 	k.ch <- prometheus.MustNewConstHistogram(d, n, s.Sum.Seconds(), buckets)
 }
 
-func (k sink) store(s *store.Stats) {
-	k.gauge(recovered, s.Recovery.Seconds())
+func (k sink) store(s *store.Stats, m *store.Meters) {
+	k.gauge(recovered, m.Recovery.Seconds())
 	k.gauge(minOffset, float64(s.MinPhysical))
 	k.gauge(maxOffset, float64(s.MaxPhysical))
 	k.gauge(flushed, float64(s.Flushed))
 	k.gauge(dispatched, float64(s.Dispatched))
-	k.histogram(appends, &s.Appends)
-	k.histogram(syncs, &s.Syncs)
+	k.histogram(appends, &m.Appends)
+	k.histogram(syncs, &m.Syncs)
 	k.counter(removed, float64(s.RemovedFiles))
 	k.counter(removedLen, float64(s.RemovedBytes))
 	k.gauge(damaged, float64(s.Damaged))
-	k.gauge(behind, float64(s.IndexBehind))
+	k.gauge(behind, float64(m.IndexBehind))
 	k.gauge(queued, float64(s.QueuedGroups))
 }
 
