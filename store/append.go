@@ -190,6 +190,9 @@ func (s *Store) round(groups []*Group) {
 	}
 	s.publish(groups)
 	s.finish(groups, nil)
+	if s.o.WakeFlushWhenPutMessage && !s.o.FlushCommitLogTimed {
+		s.flushNow()
+	}
 }
 
 // Fits reports whether a record or batch of n bytes can be stored at all.

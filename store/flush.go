@@ -38,8 +38,13 @@ func (s *Store) flushLater(groups []*Group) {
 	}
 	f.groups = append(f.groups, groups...)
 	f.mu.Unlock()
+	s.flushNow()
+}
+
+// flushNow has the flush goroutine begin, or go on when it is through with what it has.
+func (s *Store) flushNow() {
 	select {
-	case f.wake <- struct{}{}:
+	case s.fl.wake <- struct{}{}:
 	default:
 	}
 }

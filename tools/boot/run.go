@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -55,8 +56,25 @@ func bind(c *cli.Context, log zerolog.Logger, known properties.Keys, targets ...
 			log.Info().Str("file", path).Msgf("option %s is accepted and has no use here: %v", key, why)
 		}
 	}
+	warnOfNotBuilt(c, log, p, properties.Names(targets...))
 	fmt.Fprintf(c.App.Writer, "load config properties file OK, %s\n", path)
 	return nil
+}
+
+// warnOfNotBuilt names the keys of this kind of server that the file changes while nothing here heeds them yet.
+func warnOfNotBuilt(c *cli.Context, log zerolog.Logger, p *properties.Properties, used properties.Keys) {
+	keys := config.Broker()
+	if c.Command.Name == "namesrv" {
+		keys = config.Namesrv()
+	}
+	for key, value := range p.All() {
+		if _, unused := config.Unused(key); unused || slices.Contains(used, key) {
+			continue
+		}
+		if i := slices.IndexFunc(keys, func(k config.Key) bool { return k.Name == key }); i >= 0 && keys[i].Default != strings.TrimSpace(value) {
+			log.Warn().Str("file", c.String("configFile")).Msgf("option %s is accepted and not built yet: %s=%s changes nothing", key, key, value)
+		}
+	}
 }
 
 func print(c *cli.Context, targets ...any) error {

@@ -97,6 +97,20 @@ func TestUnreadableValuesDoNotKeepABrokerFromStarting(t *testing.T) {
 	require.Contains(t, lineWith(t, stderr, `flushIntervalCommitLog="abc"`), conf)
 }
 
+// Keys that nothing heeds yet are named when they would change something, those that need not be are explained.
+func TestKeysWithoutEffectAreNamed(t *testing.T) {
+	conf := file(t, "brokerIP1=127.0.0.1", fmt.Sprint("listenPort=", port(t)), "storePathRootDir="+t.TempDir(), "enableLmq=true", "enableMultiDispatch=false",
+		"transientStorePoolEnable=true", "storeType=defaultRocksDB", "scanNotActiveBrokerInterval=7")
+	p := start(t, "mqbroker", "-c", conf)
+	p.line(t, "boot success")
+	_, _, stderr := p.terminate(t)
+	require.Contains(t, lineWith(t, stderr, "enableLmq"), "WRN option enableLmq is accepted and not built yet: enableLmq=true changes nothing")
+	require.Contains(t, lineWith(t, stderr, "transientStorePoolEnable"), "INF option transientStorePoolEnable is accepted and has no use here: every append goes to the page cache at once")
+	require.Contains(t, lineWith(t, stderr, "defaultRocksDB"), "WRN queues are kept in files")
+	require.NotContains(t, stderr, "enableMultiDispatch", "its default")
+	require.NotContains(t, stderr, "scanNotActiveBrokerInterval", "of the other server")
+}
+
 func TestBindFailures(t *testing.T) {
 	for name, held := range map[string]int{"port": 0, "second listener": 2} {
 		t.Run("broker "+name, func(t *testing.T) {
