@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -66,11 +67,35 @@ func (f configFile) damages() map[string]string {
 	return out
 }
 
+// logged is a log that a broker writes while the test reads.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logged) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
+}
+
 // world starts brokers on a store folder whose files the test breaks.
 type world struct {
 	t   *testing.T
 	o   broker.Options
-	log bytes.Buffer
+	log logged
 }
 
 func newWorld(t *testing.T) *world {
@@ -171,7 +196,7 @@ func TestLostTopicsGoOn(t *testing.T) {
 			_ = os.Remove(filepath.Join(b.Options.Store.StorePathRootDir, "config", f.name+suffix))
 		}
 	}
-	var log bytes.Buffer
+	var log logged
 	b.Options.Logger = zerolog.New(&log)
 	b.Restart()
 	for _, name := range []string{"topics.json", "subscriptionGroup.json", "consumerOffset.json"} {
@@ -191,7 +216,7 @@ func TestLostTopicsGoOn(t *testing.T) {
 
 // TestFirstStartSaysNothingIsMissing, and neither does a clean one.
 func TestFirstStartSaysNothingIsMissing(t *testing.T) {
-	var log bytes.Buffer
+	var log logged
 	b := brokertest.Start(t, func(o *broker.Options) { o.Logger = zerolog.New(&log) })
 	require.EqualValues(t, protocol.Success, b.Dial(false).Call(brokertest.SendRequest("T", 0, "", "x")).Code)
 	require.NotContains(t, log.String(), "missing")

@@ -1,3 +1,5 @@
+// Package fsys holds what must be done right whenever a file is to survive a crash: replacing a
+// configuration file, locking a data folder, syncing a folder.
 package fsys
 
 import (
