@@ -80,9 +80,11 @@ func (b *Broker) open() error {
 	if err := b.openStore(); err != nil {
 		return err
 	}
+	b.warnOfMissing()
 	if err := b.openTables(); err != nil {
 		return err
 	}
+	b.warnOfUnknownTopics()
 	b.mux = mux.New(mux.Options{Logger: b.o.Logger, FastPort: int(b.o.ListenPort) - 2})
 	b.lanes = b.openLanes()
 	if err := b.openHandlers(); err != nil {

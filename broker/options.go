@@ -29,6 +29,8 @@ type Options struct {
 	HaListenPort      int32  `prop:"haListenPort"` // announced to the name server; nothing listens yet
 	NamesrvAddr       string `prop:"namesrvAddr,omitempty"`
 	RocketmqHome      string `prop:"rocketmqHome,omitempty"`
+	// HTTPListen is where the program answers operators, host:port (package tools/ops); "": nowhere.
+	HTTPListen string `prop:"skylarkHttpListen,omitempty"`
 
 	RegisterNameServerPeriod    int32 `prop:"registerNameServerPeriod"`
 	RegisterBrokerTimeoutMills  int32 `prop:"registerBrokerTimeoutMills"`

@@ -46,7 +46,7 @@ func offline(t testing.TB) *Server {
 	o.OrderMessageEnable, o.SupportActingMaster, o.DeleteTopicWithBrokerRegistration = true, true, true
 	o, err := o.withDefaults()
 	require.NoError(t, err)
-	kv, err := openKV(o.KVConfigPath)
+	kv, err := openKV(o.KVConfigPath, zerolog.Nop())
 	require.NoError(t, err)
 	s := &Server{o: o, kv: kv, stop: make(chan struct{})}
 	s.topology = newTopology(&s.o, kv)

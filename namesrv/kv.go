@@ -1,10 +1,13 @@
 package namesrv
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 	"sync"
+
+	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -29,11 +32,17 @@ type kvTable struct {
 	spaces map[string]map[string]string
 }
 
-func openKV(path string) (*kvTable, error) {
+func openKV(path string, log zerolog.Logger) (*kvTable, error) {
 	var f body.KVConfigSerializeWrapper
-	_, err := fsys.ReadConfig(path, func(data []byte) error {
+	_, err := fsys.ReadConfig(path, log, func(data []byte) error {
 		f = body.KVConfigSerializeWrapper{}
-		return body.Unmarshal(data, &f)
+		if err := body.Unmarshal(data, &f); err != nil {
+			return err
+		}
+		if f.ConfigTable == nil {
+			return errors.New("there is no configTable")
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot load the KV configuration: %w", err)

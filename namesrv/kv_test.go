@@ -1,11 +1,13 @@
 package namesrv
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -119,4 +121,40 @@ func TestOpenErrors(t *testing.T) {
 	o.KVConfigPath = ""
 	_, err = Open(o)
 	require.ErrorContains(t, err, "kvConfigPath")
+}
+
+// TestBrokenKVConfigIsTakenFromItsBackup, however it is broken; without a good one the server does not start.
+func TestBrokenKVConfigIsTakenFromItsBackup(t *testing.T) {
+	t.Parallel()
+	const good, backup = `{"configTable":{"ns":{"k":"new"}}}`, `{"configTable":{"ns":{"k":"old"}}}`
+	damages := []string{"", "null", "[]", "{}", "7", `{"configTable":null}`, `{"configTable":"x"}`, `{"configTable":{"ns":"x"}}`, `{"configTable":{"ns":{"k":{}}}}`,
+		`{"offsetTable":{}}`, "\x00\x00\x00", "\xff garbage", good + "x"}
+	for n := 1; n < len(good); n++ {
+		damages = append(damages, good[:n], good[:n]+strings.Repeat("\x00", len(good)-n))
+	}
+	for _, text := range damages {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "kvConfig.json")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		require.NoError(t, os.WriteFile(path+".bak", []byte(backup), 0o644))
+		var log bytes.Buffer
+		kv, err := openKV(path, zerolog.New(&log))
+		require.NoError(t, err, text)
+		value, _ := kv.get("ns", "k")
+		require.Equal(t, "old", value, text)
+		require.Contains(t, log.String(), path+".bak")
+		require.NoError(t, kv.put("ns", "k2", "v"))
+		b, err := os.ReadFile(path + ".bak")
+		require.NoError(t, err)
+		require.Equal(t, backup, string(b), "the broken file is not the next backup")
+		kept, err := filepath.Glob(filepath.Join(dir, "skylark", "broken", "kvConfig.json-*"))
+		require.NoError(t, err)
+		require.Len(t, kept, 1)
+
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		require.NoError(t, os.Remove(path+".bak"))
+		_, err = openKV(path, zerolog.Nop())
+		require.ErrorContains(t, err, path+": ", text)
+		require.ErrorContains(t, err, "to go on", text)
+	}
 }

@@ -59,7 +59,7 @@ func Open(o Options) (*Server, error) {
 		o.Logger.Warn().Str("productEnvName", o.ProductEnvName).Msg("clusterTest has no effect: topics that are unknown here are not looked up elsewhere")
 	}
 	s := &Server{o: o, started: o.Now(), stop: make(chan struct{})}
-	if s.kv, err = openKV(o.KVConfigPath); err != nil {
+	if s.kv, err = openKV(o.KVConfigPath, o.Logger); err != nil {
 		return nil, err
 	}
 	s.topology = newTopology(&s.o, s.kv)

@@ -15,7 +15,9 @@ import (
 // Options are the keys of Java's NamesrvConfig and NettyServerConfig that have an effect, under Java's
 // names, and what the program adds. DefaultOptions gives Java's defaults.
 type Options struct {
-	RocketmqHome    string `prop:"rocketmqHome,omitempty"` // reported only
+	RocketmqHome string `prop:"rocketmqHome,omitempty"` // reported only
+	// HTTPListen is where the program answers operators, host:port (package tools/ops); "": nowhere.
+	HTTPListen      string `prop:"skylarkHttpListen,omitempty"`
 	BindAddress     string `prop:"bindAddress"`
 	ListenPort      int32  `prop:"listenPort"`
 	KVConfigPath    string `prop:"kvConfigPath"`

@@ -167,7 +167,9 @@ func (s *Store) round(groups []*Group) {
 	}
 	now := s.clock()
 	w := roundWriter{s: s, groups: groups, end: s.log.End(), now: now, pieces: s.pieces[:0]}
+	begun := time.Now()
 	w.run()
+	s.appendTimes.Since(begun)
 	s.pieces = w.pieces[:0]
 	if w.err != nil {
 		s.fail(w.err)
@@ -188,6 +190,9 @@ func (s *Store) round(groups []*Group) {
 	}
 	s.publish(groups)
 	s.finish(groups, nil)
+	if s.o.WakeFlushWhenPutMessage && !s.o.FlushCommitLogTimed {
+		s.flushNow()
+	}
 }
 
 // Fits reports whether a record or batch of n bytes can be stored at all.

@@ -51,6 +51,7 @@ func (w *walker) next() (message.Record, bool, error) {
 		r, _, ok := w.sc.Next()
 		if ok {
 			w.newest = max(w.newest, r.StoreTimestamp)
+			w.s.o.Progress.at(w.sc.At())
 			return r, w.end < 0 || w.sc.At() <= w.end, nil
 		}
 		at := w.sc.At()

@@ -38,8 +38,13 @@ func (s *Store) flushLater(groups []*Group) {
 	}
 	f.groups = append(f.groups, groups...)
 	f.mu.Unlock()
+	s.flushNow()
+}
+
+// flushNow has the flush goroutine begin, or go on when it is through with what it has.
+func (s *Store) flushNow() {
 	select {
-	case f.wake <- struct{}{}:
+	case s.fl.wake <- struct{}{}:
 	default:
 	}
 }
@@ -149,10 +154,12 @@ func (s *Store) syncLog() error {
 	if from == to {
 		return nil
 	}
+	begun := time.Now()
 	if err := s.log.Sync(from, to); err != nil {
 		s.fail(err)
 		return ErrReadOnly
 	}
+	s.syncTimes.Since(begun)
 	s.flushed.Store(to)
 	s.flushedStamp.Store(stamp)
 	return nil

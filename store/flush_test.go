@@ -272,3 +272,20 @@ func TestStopWithAFullDiskEnds(t *testing.T) {
 		t.Fatal("the stop did not end")
 	}
 }
+
+// TestEachWriteMayWakeTheFlush: wakeFlushWhenPutMessage counts when flushCommitLogTimed is false, as with Java.
+func TestEachWriteMayWakeTheFlush(t *testing.T) {
+	for _, timed := range []bool{false, true} {
+		o := testOptions(t.TempDir())
+		o.FlushIntervalCommitLog, o.FlushIntervalConsumeQueue = 1<<30, 1<<30
+		o.WakeFlushWhenPutMessage, o.FlushCommitLogTimed = true, timed
+		s := open(t, o)
+		n := fill(t, s, 1, 0)
+		if timed {
+			require.Zero(t, s.Stats().Flushed)
+			continue
+		}
+		require.Eventually(t, func() bool { return s.Stats().Flushed == s.Stats().MaxPhysical }, 10*time.Second, time.Millisecond)
+		verify(t, s, "A", 0, n)
+	}
+}

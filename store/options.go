@@ -30,6 +30,8 @@ type Options struct {
 	MaxMessageSize               int32  `prop:"maxMessageSize"`             // bytes of a body, or of a whole batch
 	FlushDiskType                string `prop:"flushDiskType"`
 	FlushIntervalCommitLog       int32  `prop:"flushIntervalCommitLog"`        // ms
+	FlushCommitLogTimed          bool   `prop:"flushCommitLogTimed"`           // false: WakeFlushWhenPutMessage counts
+	WakeFlushWhenPutMessage      bool   `prop:"wakeFlushWhenPutMessage"`       // ASYNC_FLUSH: begin a flush at each write
 	SyncFlushTimeout             int32  `prop:"syncFlushTimeout"`              // ms, until ErrFlushTimeout
 	FlushIntervalConsumeQueue    int32  `prop:"flushIntervalConsumeQueue"`     // ms
 	MessageDelayLevel            string `prop:"messageDelayLevel"`             // "1s 5s ..."
@@ -40,8 +42,11 @@ type Options struct {
 	MaxTransferBytesInDisk       int32  `prop:"maxTransferBytesOnMessageInDisk"`
 	MaxTransferCountInDisk       int32  `prop:"maxTransferCountOnMessageInDisk"`
 	MessageIndexEnable           bool   `prop:"messageIndexEnable"`
-	MaxHashSlotNum               int32  `prop:"maxHashSlotNum"` // slots of an index file
-	MaxIndexNum                  int32  `prop:"maxIndexNum"`    // entries of an index file
+	IndexFileWriteEnable         bool   `prop:"indexFileWriteEnable"` // false: as without MessageIndexEnable
+	IndexFileReadEnable          bool   `prop:"indexFileReadEnable"`  // false: queries by key find nothing
+	StoreType                    string `prop:"storeType"`            // "default"; there is no other
+	MaxHashSlotNum               int32  `prop:"maxHashSlotNum"`       // slots of an index file
+	MaxIndexNum                  int32  `prop:"maxIndexNum"`          // entries of an index file
 	DefaultQueryMaxNum           int32  `prop:"defaultQueryMaxNum"`
 	MaxMsgsNumBatch              int32  `prop:"maxMsgsNumBatch"`      // most messages of a query
 	MaxFilterMessageSize         int32  `prop:"maxFilterMessageSize"` // bytes of units looked at by one pull
@@ -66,6 +71,8 @@ type Options struct {
 	Logger zerolog.Logger
 	// FS is the file system, the real one when nil.
 	FS fsys.FS
+	// Progress is told how far Open has come; nil: nobody asks.
+	Progress *Progress
 	// Listener is told of each message on a queue with Waiters, on the append goroutine (in SYNC_FLUSH the
 	// flush goroutine). It must not block.
 	Listener func(q *consumequeue.Queue, queueOffset, tagsCode int64)
@@ -82,6 +89,9 @@ type Options struct {
 	// DiskUsage returns the space of the disk that a folder lies on; nil: fsys.DiskOf.
 	DiskUsage func(dir string) (fsys.Disk, error)
 }
+
+// defaultStoreType keeps ConsumeQueues in files. Java: StoreType.DEFAULT.
+const defaultStoreType = "default"
 
 // DefaultOptions returns Java's defaults (MessageStoreConfig, 5.5.0).
 func DefaultOptions() Options {
@@ -102,7 +112,11 @@ func DefaultOptions() Options {
 		MaxTransferCountInMemory:     32,
 		MaxTransferBytesInDisk:       64 << 10,
 		MaxTransferCountInDisk:       8,
+		FlushCommitLogTimed:          true,
 		MessageIndexEnable:           true,
+		IndexFileWriteEnable:         true,
+		IndexFileReadEnable:          true,
+		StoreType:                    defaultStoreType,
 		MaxHashSlotNum:               5_000_000,
 		MaxIndexNum:                  20_000_000,
 		DefaultQueryMaxNum:           32,
@@ -135,6 +149,9 @@ func (o Options) withDefaults() (Options, error) {
 	default:
 		return o, fmt.Errorf("flushDiskType %q is neither %s nor %s", o.FlushDiskType, AsyncFlush, SyncFlush)
 	}
+	if !strings.EqualFold(o.StoreType, defaultStoreType) && o.StoreType != "" {
+		o.Logger.Warn().Str("storeType", o.StoreType).Msg("queues are kept in files, there is no other store; a folder with queues in RocksDB is refused")
+	}
 	if o.FS == nil {
 		o.FS = fsys.OS{}
 	}
@@ -149,6 +166,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Progress == nil {
+		o.Progress = &Progress{}
 	}
 	if o.DiskUsage == nil {
 		o.DiskUsage = fsys.DiskOf

@@ -28,7 +28,8 @@ type QueryResult struct {
 
 // Query finds the newest messages that have a key: a UNIQ_KEY, or a word of KEYS. The index knows hashes
 // only, so that others may be among them; clients look at the keys of what they get. What is found beyond the
-// bytes of one reply is left out. Without an index (messageIndexEnable) nothing is found.
+// bytes of one reply is left out. Without an index (messageIndexEnable,
+// indexFileWriteEnable), or when it is not to be read (indexFileReadEnable), nothing is found.
 // Java: DefaultMessageStore.queryMessage.
 func (s *Store) Query(r QueryRequest) (QueryResult, error) {
 	var res QueryResult
@@ -36,7 +37,7 @@ func (s *Store) Query(r QueryRequest) (QueryResult, error) {
 		r.Max = int(s.o.DefaultQueryMaxNum)
 	}
 	limit := min(r.Max, int(s.o.MaxMsgsNumBatch))
-	if s.index == nil || limit <= 0 {
+	if s.index == nil || !s.o.IndexFileReadEnable || limit <= 0 {
 		return res, nil
 	}
 	key := r.Key
@@ -69,7 +70,7 @@ func (s *Store) Query(r QueryRequest) (QueryResult, error) {
 
 // openIndex opens the key index behind a finished recovery.
 func (s *Store) openIndex() (err error) {
-	if !s.o.MessageIndexEnable {
+	if !s.o.MessageIndexEnable || !s.o.IndexFileWriteEnable {
 		return nil
 	}
 	s.index, err = index.Open(index.Options{FS: s.o.FS, Dir: filepath.Join(s.o.StorePathRootDir, "index"), Slots: s.o.MaxHashSlotNum, Entries: s.o.MaxIndexNum,

@@ -128,3 +128,21 @@ func TestQueryLimits(t *testing.T) {
 	s = open(t, o)
 	require.Empty(t, bodies(t, s, QueryRequest{Key: "shared3", Max: 9}))
 }
+
+// TestIndexFilesMayRest: they are not read, or not written; what was sent meanwhile is found when they are again.
+func TestIndexFilesMayRest(t *testing.T) {
+	o := testOptions(t.TempDir())
+	s := open(t, o)
+	put(t, s, keyed(s, &sink{}, 0, 20))
+	findable(t, s, 20)
+	require.NoError(t, s.Close())
+	for n, off := range []func(*Options){func(o *Options) { o.IndexFileReadEnable = false }, func(o *Options) { o.IndexFileWriteEnable = false }} {
+		rests := o
+		off(&rests)
+		s = open(t, rests)
+		put(t, s, keyed(s, &sink{}, 20+10*n, 10))
+		require.Empty(t, bodies(t, s, QueryRequest{Key: "U1", Unique: true}))
+		require.NoError(t, s.Close())
+	}
+	findable(t, open(t, o), 40)
+}

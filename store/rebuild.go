@@ -29,6 +29,7 @@ func (s *Store) rebuild(queues map[*consumequeue.Queue]bool) (int, error) {
 			return 0, err
 		}
 	}
+	s.o.Progress.begin(StepRebuild, s.log.Min(), s.log.End()-s.log.Min())
 	b := rebuilder{s: s, strays: map[*consumequeue.Queue]stray{}}
 	err := s.each(s.log.Min(), func(q *consumequeue.Queue, r *message.Record) error {
 		if !queues[q] {

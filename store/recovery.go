@@ -87,9 +87,10 @@ func (s *Store) refuseForeign(root string, there []fsys.Entry) error {
 func (s *Store) findEnd() (start, end int64, err error) {
 	start = s.scanStart()
 	s.verifiedFrom = start
+	s.o.Progress.begin(StepScan, start, s.filesEnd()-start)
 	w := walker{s: s, sc: s.log.ScanAhead(start), end: -1}
 	defer w.sc.Close()
-	files := s.log.VerifyFiles(start)
+	files := s.log.VerifyFiles(start, s.o.Progress.ahead)
 	defer files.Close()
 	for {
 		if newest, ok := files.Whole(w.sc.At()); ok {
@@ -107,6 +108,15 @@ func (s *Store) findEnd() (start, end int64, err error) {
 	}
 	s.lastStore.Store(max(w.newest, s.cp.physicMsgTimestamp))
 	return start, w.sc.At(), nil
+}
+
+// filesEnd returns where the last file of the log ends.
+func (s *Store) filesEnd() int64 {
+	starts := s.log.FileStarts()
+	if len(starts) == 0 {
+		return 0
+	}
+	return starts[len(starts)-1] + s.log.FileSize()
 }
 
 func fileStart(l *commitlog.Log, offset int64) int64 { return offset - offset%l.FileSize() }
@@ -127,7 +137,7 @@ func (s *Store) scanStart() int64 {
 	if len(starts) == 0 {
 		return 0
 	}
-	first, end := starts[0], starts[len(starts)-1]+s.log.FileSize()
+	first, end := starts[0], s.filesEnd()
 	if p := s.cp.logicsPhysicalOffset; p > 0 && p >= first && p <= end {
 		if s.cleanStop && p == s.wm.offset {
 			return p
@@ -161,6 +171,13 @@ func (s *Store) dirtyBehind(end int64) bool {
 
 func (s *Store) loadQueues() error {
 	s.cq.Torn = !s.cleanStop
+	s.o.Progress.begin(StepQueues, 0, 0)
+	s.cq.Loading = func(done, total int) {
+		if done == 0 {
+			s.o.Progress.begin(StepQueues, 0, int64(total))
+		}
+		s.o.Progress.at(int64(done))
+	}
 	queues, err := consumequeue.Load(&s.cq, s.matches)
 	if err != nil {
 		return err
@@ -232,6 +249,7 @@ func (s *Store) each(start int64, fn func(q *consumequeue.Queue, r *message.Reco
 // redispatch adds the units of all records from start on that the queues do not have, and returns how many. A
 // queue that misses units in front of start is built anew.
 func (s *Store) redispatch(start int64) (added int, err error) {
+	s.o.Progress.begin(StepDispatch, start, s.log.End()-start)
 	gaps := map[*consumequeue.Queue]bool{}
 	units := unitWindows{}
 	err = s.each(start, func(q *consumequeue.Queue, r *message.Record) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/fsys"
 	"github.com/skylarkmq/skylark/store/index"
+	"github.com/skylarkmq/skylark/store/latency"
 	"github.com/skylarkmq/skylark/store/segment"
 )
 
@@ -78,6 +79,8 @@ type Store struct {
 	refuse  atomic.Pointer[diskFull] // why no message is taken, nil: they are
 	keeper  keeper
 
+	appendTimes, syncTimes latency.Histogram
+
 	failed    atomic.Bool
 	refused   atomic.Int64
 	errMu     sync.Mutex
@@ -111,7 +114,11 @@ func Open(o Options) (*Store, error) {
 	s.fl.wake, s.fl.stop, s.fl.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	s.fl.late = time.AfterFunc(s.flushLimit(), s.flushLate)
 	s.fl.late.Stop()
-	if err := s.open(); err != nil {
+	stop := s.logProgress()
+	err = s.open()
+	stop()
+	o.Progress.end()
+	if err != nil {
 		s.release()
 		return nil, fmt.Errorf("cannot open the message store in %s: %w", o.StorePathRootDir, err)
 	}
@@ -163,9 +170,11 @@ func (s *Store) open() error {
 	if err := s.openState(watermarkPath(root), 2*watermarkSlot, &s.wmFile); err != nil {
 		return err
 	}
+	s.o.Progress.begin(StepSync, 0, 0)
 	if err := s.vouch(); err != nil {
 		return err
 	}
+	s.o.Progress.begin(StepIndex, 0, 0)
 	if err := s.openIndex(); err != nil {
 		return err
 	}
@@ -394,6 +403,8 @@ type Stats struct {
 	Refusal string
 	// RemovedFiles and RemovedBytes are CommitLog files that retention has removed since start.
 	RemovedFiles, RemovedBytes int64
+	// Damaged is the number of ranges of the log that the start has found damaged.
+	Damaged int
 }
 
 // Stats returns the figures of now.
@@ -401,8 +412,12 @@ func (s *Store) Stats() Stats {
 	s.in.mu.Lock()
 	n := len(s.in.groups)
 	s.in.mu.Unlock()
-	st := Stats{s.log.Min(), s.log.End(), s.flushed.Load(), s.dispatched.Load(), n, s.refused.Load(), !s.failed.Load(),
-		"", s.keeper.removedFiles.Load(), s.keeper.removedBytes.Load()}
+	st := Stats{
+		MinPhysical: s.log.Min(), MaxPhysical: s.log.End(), Flushed: s.flushed.Load(), Dispatched: s.dispatched.Load(),
+		QueuedGroups: n, Failed: s.refused.Load(), Writable: !s.failed.Load(),
+		RemovedFiles: s.keeper.removedFiles.Load(), RemovedBytes: s.keeper.removedBytes.Load(),
+		Damaged: len(s.damaged),
+	}
 	for _, full := range []*atomic.Pointer[error]{&s.logFull, &s.unitsFull} {
 		if err := full.Load(); err != nil {
 			st.Refusal = (*err).Error()

@@ -99,11 +99,19 @@ func (b *Broker) Dial(fast bool) *Client {
 	if fast {
 		port -= 2
 	}
+	return dial(b.t, port)
+}
+
+// Dial connects to a broker that was not started here.
+func Dial(t testing.TB, o broker.Options) *Client { return dial(t, o.ListenPort) }
+
+func dial(t testing.TB, port int32) *Client {
+	t.Helper()
 	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	require.NoError(b.t, err)
-	b.t.Cleanup(func() { _ = c.Close() })
-	require.NoError(b.t, c.SetDeadline(time.Now().Add(2*patience)))
-	return &Client{t: b.t, c: c, r: bufio.NewReader(c)}
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	require.NoError(t, c.SetDeadline(time.Now().Add(2*patience)))
+	return &Client{t: t, c: c, r: bufio.NewReader(c)}
 }
 
 // Close closes the connection.

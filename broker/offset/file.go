@@ -12,7 +12,7 @@ import (
 const separator = "@"
 
 func (t *Table) load() error {
-	_, err := fsys.ReadConfig(t.o.Path, func(data []byte) error {
+	_, err := fsys.ReadConfig(t.o.Path, t.o.Logger, func(data []byte) error {
 		var f body.ConsumerOffsetTable
 		if err := body.Unmarshal(data, &f); err != nil {
 			return err

@@ -7,6 +7,7 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -51,10 +52,13 @@ func Open(o Options) (*Scheduler, error) {
 		o.Now = time.Now
 	}
 	s := &Scheduler{o: o, offsets: map[int32]int64{}, stop: make(chan struct{}), done: make(chan struct{})}
-	_, err := fsys.ReadConfig(o.Path, func(b []byte) error {
+	_, err := fsys.ReadConfig(o.Path, o.Logger, func(b []byte) error {
 		var f body.DelayOffsetTable
 		if err := body.Unmarshal(b, &f); err != nil {
 			return err
+		}
+		if f.OffsetTable == nil {
+			return errors.New("there is no offsetTable")
 		}
 		clear(s.offsets)
 		for level, offset := range f.OffsetTable {

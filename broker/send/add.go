@@ -155,7 +155,7 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 // addRecord builds the record; the properties that Java's broker adds go behind those of the client.
 func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec, text string, p *props) error {
 	if len(m.Body) > s.maxBody {
-		return s.illegal()
+		return s.tooLarge()
 	}
 	start := len(b.Buf)
 	b.Buf = message.BeginRecord(b.Buf, m)
@@ -173,7 +173,7 @@ func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec,
 	b.Buf = message.AppendProperty(b.Buf, message.PropertyTraceOn, strconv.FormatBool(s.o.TraceOn))
 	b.Buf = message.AppendProperty(b.Buf, message.PropertyCluster, s.o.ClusterName)
 	if message.FinishRecord(b.Buf, start, at) != nil || !s.o.Store.Fits(len(b.Buf)-start) {
-		return s.illegal()
+		return s.tooLarge()
 	}
 	rec.Queue = s.o.Store.Queue(m.Topic, m.QueueID)
 	rec.Size = int32(len(b.Buf) - start)
@@ -201,7 +201,7 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, m *
 	}
 	rest := m.Body
 	if len(rest) > s.maxBody {
-		return protocol.Errorf(protocol.SystemError, "message body size exceeded, msg body size: %d, maxMessageSize: %d", len(rest), s.maxBody)
+		return fmt.Errorf("%w: %w", protocol.Errorf(protocol.SystemError, "message body size exceeded, msg body size: %d, maxMessageSize: %d", len(rest), s.maxBody), store.ErrTooLarge)
 	}
 	start, first := len(b.Buf), len(b.Recs)
 	q := s.o.Store.Queue(m.Topic, m.QueueID)

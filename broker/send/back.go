@@ -14,6 +14,14 @@ import (
 // sendBack stores a message that a consumer could not use for a later try, or among the dead letters.
 // Java: AbstractSendMessageProcessor.consumerSendMsgBack.
 func (s *Sender) sendBack(r *mux.Request, h *header.ConsumerSendMsgBackRequest) (*protocol.Command, error) {
+	resp, err := s.takeBack(r, h)
+	if err != nil {
+		s.countRefused(err, 1)
+	}
+	return resp, err
+}
+
+func (s *Sender) takeBack(r *mux.Request, h *header.ConsumerSendMsgBackRequest) (*protocol.Command, error) {
 	g := s.o.Group(h.Group)
 	if g == nil {
 		return nil, protocol.Errorf(protocol.SubscriptionGroupNotExist, "subscription group not exist, %s %s", h.Group, Faq)
@@ -81,6 +89,7 @@ func (s *Sender) storeBack(r *mux.Request, group string, rec *message.Record, to
 	}
 	return s.Put(&m, p.String(), out, func(err error, _ []store.Rec) {
 		if err != nil {
+			s.countRefused(err, 1)
 			r.Reply(storeRefusal(err))
 			return
 		}

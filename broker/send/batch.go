@@ -105,6 +105,12 @@ func (b *batch) Appended(_ *store.Group, err error) {
 	if (err == nil || late) && s.o.Count != nil {
 		b.count()
 	}
+	switch {
+	case late:
+		s.refused.late.Add(int64(len(b.Recs)))
+	case err != nil:
+		s.countRefused(err, len(b.Recs))
+	}
 	var out *mux.Buffer
 	recs := b.Recs
 	for i := range b.reqs {

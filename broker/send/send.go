@@ -82,6 +82,7 @@ type Sender struct {
 	maxBody   int
 	batches   sync.Pool
 	maxLevel  int
+	refused   refusals
 }
 
 // New returns a Sender.
@@ -171,6 +172,7 @@ func (s *Sender) handle(r *mux.Request) *protocol.Command {
 		}
 		s.give(b)
 	}
+	s.countRefused(err, 1)
 	return s.withRegion(protocol.ErrorResponse(err))
 }
 
@@ -224,6 +226,7 @@ func (s *Sender) check(h *header.SendMessageRequestV2) error {
 }
 
 func (s *Sender) refuse(c mux.Conn, cmd *protocol.Command, err error) {
+	s.countRefused(err, 1)
 	if cmd.IsOneway() {
 		return
 	}

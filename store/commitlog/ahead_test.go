@@ -111,7 +111,7 @@ func TestVerifierKnowsWholeFiles(t *testing.T) {
 		}
 		newest = max(newest, r.StoreTimestamp)
 	}
-	v := l.VerifyFiles(0)
+	v := l.VerifyFiles(0, func(int64) {})
 	defer v.Close()
 	got, ok := v.Whole(0)
 	require.True(t, ok)
@@ -124,7 +124,7 @@ func TestVerifierKnowsWholeFiles(t *testing.T) {
 	require.False(t, ok, "the last file is walked")
 	_, ok = v.Whole(at[1])
 	require.False(t, ok)
-	late := l.VerifyFiles(2 * bigFile)
+	late := l.VerifyFiles(2*bigFile, func(int64) {})
 	defer late.Close()
 	_, ok = late.Whole(0)
 	require.False(t, ok)

@@ -12,6 +12,7 @@ type Verifier struct {
 	files   map[int64]*verified
 	stop    atomic.Bool
 	workers sync.WaitGroup
+	seen    func(bytes int64)
 }
 
 type verified struct {
@@ -21,9 +22,9 @@ type verified struct {
 }
 
 // VerifyFiles begins to look through the files from offset on, but for the last one, which is seldom full.
-// Close ends it.
-func (l *Log) VerifyFiles(from int64) *Verifier {
-	v := &Verifier{files: map[int64]*verified{}}
+// Close ends it. seen is told, on several goroutines, of bytes that were looked through; it must be cheap.
+func (l *Log) VerifyFiles(from int64, seen func(bytes int64)) *Verifier {
+	v := &Verifier{files: map[int64]*verified{}, seen: seen}
 	var todo []int64
 	for _, base := range l.FileStarts() {
 		if base >= from {
@@ -44,7 +45,7 @@ func (l *Log) VerifyFiles(from int64) *Verifier {
 		v.workers.Go(func() {
 			for base := range next {
 				f := v.files[base]
-				f.newest, f.whole = l.verifyFile(base, &v.stop)
+				f.newest, f.whole = v.look(l, base)
 				close(f.done)
 			}
 		})
@@ -52,11 +53,19 @@ func (l *Log) VerifyFiles(from int64) *Verifier {
 	return v
 }
 
-// verifyFile reports whether a file holds whole records to its end, and the newest store timestamp, ms.
-func (l *Log) verifyFile(base int64, stop *atomic.Bool) (newest int64, whole bool) {
-	sc := l.ScanAhead(base)
+// seenEvery is how many bytes are told of at once.
+const seenEvery = 1 << 20
+
+// look reports whether a file holds whole records to its end, and the newest store timestamp, ms.
+func (v *Verifier) look(l *Log, base int64) (newest int64, whole bool) {
+	sc, told := l.ScanAhead(base), base
 	defer sc.Close()
-	for end := base + l.o.FileSize; sc.at < end && !stop.Load(); {
+	defer func() { v.seen(sc.at - told) }()
+	for end := base + l.o.FileSize; sc.at < end && !v.stop.Load(); {
+		if n := sc.at - told; n >= seenEvery {
+			v.seen(n)
+			told = sc.at
+		}
 		r, _, ok := sc.Next()
 		if !ok || r.PhysicalOffset >= end {
 			return newest, sc.at >= end

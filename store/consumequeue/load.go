@@ -32,11 +32,15 @@ func Load(c *Config, match func(q *Queue, offset int64, u Unit) bool) ([]*Queue,
 			if !d.Dir || err != nil || id < 0 {
 				continue
 			}
-			q := New(c, t.Name, int32(id))
-			if err := q.load(match); err != nil {
-				return nil, err
-			}
-			out = append(out, q)
+			out = append(out, New(c, t.Name, int32(id)))
+		}
+	}
+	for i, q := range out {
+		if c.Loading != nil {
+			c.Loading(i, len(out))
+		}
+		if err := q.load(match); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

@@ -61,6 +61,8 @@ type Config struct {
 	Handles  *segment.Handles
 	// Torn says to Load that the last stop was a crash: a file without any length may stand before the last one.
 	Torn bool
+	// Loading is told by Load how many of how many queues it has loaded, first of 0; nil: nobody asks.
+	Loading func(done, total int)
 }
 
 // Queue is one topic queue.

@@ -20,6 +20,8 @@ type FS interface {
 	List(dir string) ([]Entry, error)
 	MkdirAll(dir string) error
 	Rename(from, to string) error
+	// Link gives the file at from a second name, which must be free.
+	Link(from, to string) error
 	Remove(path string) error
 	RemoveAll(path string) error
 	// SyncDir makes a folder's names durable.
@@ -104,6 +106,9 @@ func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o755) }
 
 // Rename implements FS.
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Link implements FS.
+func (OS) Link(from, to string) error { return os.Link(from, to) }
 
 // Remove implements FS.
 func (OS) Remove(path string) error { return os.Remove(path) }

@@ -86,6 +86,7 @@ func (x *Index) catchUp() error {
 	x.mu.Lock()
 	next, told := x.next, x.told
 	x.mu.Unlock()
+	x.tellBehind(told - max(next, x.o.Min()))
 	from := max(next, x.o.Min())
 	at := from
 	if told > from {
@@ -111,6 +112,20 @@ func (x *Index) catchUp() error {
 	x.next = at
 	x.live = at >= x.told
 	return nil
+}
+
+// tellEvery is how often an index that is being built from the log says how much is left.
+const tellEvery = 5 * time.Second
+
+// tellBehind logs how many bytes of the log the index misses, but the first time, and not often.
+func (x *Index) tellBehind(bytes int64) {
+	switch {
+	case bytes <= 0 || x.toldAt.IsZero():
+		x.toldAt = time.Now()
+	case time.Since(x.toldAt) >= tellEvery:
+		x.toldAt = time.Now()
+		x.o.Logger.Info().Int64("bytes", bytes).Msg("the message index is being built from the commit log, so much is left")
+	}
 }
 
 // take adds a record that was read and reports whether the batch has room for another one.

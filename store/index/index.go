@@ -71,7 +71,8 @@ type Index struct {
 	broken     error // a sync has failed: nothing is written any more
 	skipOffset int64 // of this record the first skipHashes keys are there
 	skipHashes int
-	sure       bool // next is known to be the offset of a record
+	sure       bool      // next is known to be the offset of a record
+	toldAt     time.Time // when it said last how much is left
 
 	begun      bool
 	wake       chan struct{}
@@ -249,6 +250,16 @@ func (x *Index) Last() (storeTimestamp, physicalOffset int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.lastStamp, x.lastOffset
+}
+
+// Behind returns how many bytes of the CommitLog are not indexed yet, 0 while the index is live.
+func (x *Index) Behind() int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.live {
+		return 0
+	}
+	return max(x.told-max(x.next, x.o.Min()), 0)
 }
 
 // Durable returns the store timestamp up to which the index is durable: the end of the last full file,

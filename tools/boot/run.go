@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -14,7 +15,9 @@ import (
 	"github.com/skylarkmq/skylark/broker"
 	"github.com/skylarkmq/skylark/namesrv"
 	"github.com/skylarkmq/skylark/remoting/properties"
+	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/tools/config"
+	"github.com/skylarkmq/skylark/tools/ops"
 )
 
 // newLogger returns the program's logger: lines for people on stderr, or JSON when SKYLARK_LOG is "json".
@@ -53,8 +56,25 @@ func bind(c *cli.Context, log zerolog.Logger, known properties.Keys, targets ...
 			log.Info().Str("file", path).Msgf("option %s is accepted and has no use here: %v", key, why)
 		}
 	}
+	warnOfNotBuilt(c, log, p, properties.Names(targets...))
 	fmt.Fprintf(c.App.Writer, "load config properties file OK, %s\n", path)
 	return nil
+}
+
+// warnOfNotBuilt names the keys of this kind of server that the file changes while nothing here heeds them yet.
+func warnOfNotBuilt(c *cli.Context, log zerolog.Logger, p *properties.Properties, used properties.Keys) {
+	keys := config.Broker()
+	if c.Command.Name == "namesrv" {
+		keys = config.Namesrv()
+	}
+	for key, value := range p.All() {
+		if _, unused := config.Unused(key); unused || slices.Contains(used, key) {
+			continue
+		}
+		if i := slices.IndexFunc(keys, func(k config.Key) bool { return k.Name == key }); i >= 0 && keys[i].Default != strings.TrimSpace(value) {
+			log.Warn().Str("file", c.String("configFile")).Msgf("option %s is accepted and not built yet: %s=%s changes nothing", key, key, value)
+		}
+	}
 }
 
 func print(c *cli.Context, targets ...any) error {
@@ -78,16 +98,23 @@ func runNamesrv(c *cli.Context) error {
 	if c.Bool("printConfigItem") {
 		return print(c, &o)
 	}
-	s, err := startNamesrv(c, o)
+	h, err := startOps(c, log, o.HTTPListen, nil)
 	if err != nil {
 		return err
 	}
+	s, err := startNamesrv(c, o)
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
+	h.SetNamesrv(s)
+	h.Serving()
 	removePid, err := writePid()
 	if err == nil {
 		waitForStop(c.Context)
 		removePid()
 	}
-	if err = errors.Join(err, s.Close()); err != nil {
+	h.Stopping()
+	if err = errors.Join(err, s.Close(), h.Close()); err != nil {
 		return &exitError{statusFailed, err}
 	}
 	return stopped(c.Context)
@@ -99,6 +126,16 @@ func inFile(c *cli.Context, err error) error {
 		return fmt.Errorf("cannot start with %s: %w", path, err)
 	}
 	return err
+}
+
+// startOps opens the HTTP listener for operators, if there is to be one; p is the progress of the store that
+// will be opened.
+func startOps(c *cli.Context, log zerolog.Logger, listen string, p *store.Progress) (*ops.Server, error) {
+	h, err := ops.Open(ops.Options{Listen: listen, Logger: log, Version: Version, Progress: p})
+	if err != nil {
+		return nil, &exitError{statusFailed, inFile(c, err)}
+	}
+	return h, nil
 }
 
 func startNamesrv(c *cli.Context, o namesrv.Options) (*namesrv.Server, error) {
@@ -146,16 +183,24 @@ func runBroker(c *cli.Context) error {
 		_, err := fmt.Fprint(c.App.Writer, properties.Text(kept))
 		return err
 	}
-	b, err := startBroker(c, o)
+	o.Store.Progress = &store.Progress{}
+	h, err := startOps(c, log, o.HTTPListen, o.Store.Progress)
 	if err != nil {
 		return err
 	}
+	b, err := startBroker(c, o)
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
+	h.SetBroker(b)
+	h.Serving()
 	removePid, err := writePid()
 	if err == nil {
 		b.Wait(c.Context)
 		removePid()
 	}
-	if err = errors.Join(err, b.Close()); err != nil {
+	h.Stopping()
+	if err = errors.Join(err, b.Close(), h.Close()); err != nil {
 		return &exitError{statusFailed, err}
 	}
 	return stopped(c.Context)
@@ -211,21 +256,30 @@ func runStandalone(c *cli.Context) error {
 		return err
 	}
 	bo.NamesrvAddr = fmt.Sprintf("127.0.0.1:%d", no.ListenPort)
-	ns, err := startNamesrv(c, no)
+	bo.Store.Progress = &store.Progress{}
+	h, err := startOps(c, log, bo.HTTPListen, bo.Store.Progress)
 	if err != nil {
 		return err
 	}
+	ns, err := startNamesrv(c, no)
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
+	h.SetNamesrv(ns)
 	b, err := startBroker(c, bo)
 	if err != nil {
-		return errors.Join(err, ns.Close())
+		return errors.Join(err, ns.Close(), h.Close())
 	}
+	h.SetBroker(b)
+	h.Serving()
 	fmt.Fprintf(c.App.Writer, "\nSkylark is ready. Clients connect to the name server at 127.0.0.1:%d; data is in %s. Ctrl-C stops it.\n", no.ListenPort, dir)
 	removePid, err := writePid()
 	if err == nil {
 		b.Wait(c.Context)
 		removePid()
 	}
-	if err = errors.Join(err, b.Close(), ns.Close()); err != nil {
+	h.Stopping()
+	if err = errors.Join(err, b.Close(), ns.Close(), h.Close()); err != nil {
 		return &exitError{statusFailed, err}
 	}
 	return nil

@@ -97,6 +97,20 @@ func TestUnreadableValuesDoNotKeepABrokerFromStarting(t *testing.T) {
 	require.Contains(t, lineWith(t, stderr, `flushIntervalCommitLog="abc"`), conf)
 }
 
+// Keys that nothing heeds yet are named when they would change something, those that need not be are explained.
+func TestKeysWithoutEffectAreNamed(t *testing.T) {
+	conf := file(t, "brokerIP1=127.0.0.1", fmt.Sprint("listenPort=", port(t)), "storePathRootDir="+t.TempDir(), "enableLmq=true", "enableMultiDispatch=false",
+		"transientStorePoolEnable=true", "storeType=defaultRocksDB", "scanNotActiveBrokerInterval=7")
+	p := start(t, "mqbroker", "-c", conf)
+	p.line(t, "boot success")
+	_, _, stderr := p.terminate(t)
+	require.Contains(t, lineWith(t, stderr, "enableLmq"), "WRN option enableLmq is accepted and not built yet: enableLmq=true changes nothing")
+	require.Contains(t, lineWith(t, stderr, "transientStorePoolEnable"), "INF option transientStorePoolEnable is accepted and has no use here: every append goes to the page cache at once")
+	require.Contains(t, lineWith(t, stderr, "defaultRocksDB"), "WRN queues are kept in files")
+	require.NotContains(t, stderr, "enableMultiDispatch", "its default")
+	require.NotContains(t, stderr, "scanNotActiveBrokerInterval", "of the other server")
+}
+
 func TestBindFailures(t *testing.T) {
 	for name, held := range map[string]int{"port": 0, "second listener": 2} {
 		t.Run("broker "+name, func(t *testing.T) {
@@ -199,4 +213,32 @@ func TestStatusOfASignal(t *testing.T) {
 		p, _ := startNames(t, fmt.Sprint("listenPort=", port(t)), "bindAddress=127.0.0.1")
 		stop(t, p, sig, want)
 	}
+}
+
+// TestBrokenConfigFileAtTheStart: with a good backup the broker starts and says so, with none it does not.
+func TestBrokenConfigFileAtTheStart(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "store")
+	p, _ := startStore(t, store, port(t))
+	stop(t, p, syscall.SIGTERM, statusTerminated)
+	path := filepath.Join(store, "config", "topics.json")
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path+".bak", good, 0o644))
+	require.NoError(t, os.WriteFile(path, good[:len(good)/2], 0o644))
+	p, _ = startStore(t, store, port(t))
+	_, _, stderr := p.terminate(t)
+	line := lineWith(t, stderr, "is broken, its backup is used")
+	require.Contains(t, line, "WRN")
+	require.Contains(t, line, path)
+	require.Contains(t, line, filepath.Join(store, "skylark", "broken"))
+
+	for _, name := range []string{path, path + ".bak"} {
+		require.NoError(t, os.WriteFile(name, []byte("x"), 0o644))
+	}
+	status, stdout, stderr := start(t, "mqbroker", "-c", storeFile(t, store, port(t))).end(t)
+	require.Equal(t, statusFailed, status)
+	require.NotContains(t, stdout, "boot success")
+	require.Contains(t, stderr, "cannot use "+path+": ")
+	require.Contains(t, stderr, "move both away to start without")
+	require.NoFileExists(t, filepath.Join(store, "abort"), "nothing was left unclean")
 }

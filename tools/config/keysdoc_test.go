@@ -68,6 +68,7 @@ JSON file of their own and are not read.
 
 // ownKeys are the keys that no Java class has.
 var ownKeys = []struct{ name, value, what string }{
+	{"skylarkHttpListen", "", "host:port at which a name server or broker answers operators by HTTP: `/healthz`, `/readyz`, `/metrics`, on loopback also `/debug/pprof/`. It has no authentication. A port that is taken is an error. Unset: it does not listen."},
 	{"skylarkMaxStoreBytes", "0", "Most bytes that all commit log files together may have; above, the oldest files go whatever their age. The last file never goes, so the log has at least one. 0: no limit."},
 	{"skylarkMinFreeBytes", "0", "Bytes that must stay free on each disk of the store. With less, the oldest commit log files go whatever their age (unless `cleanFileForciblyEnable=false`); while that is not enough, no message is taken (code 14). With it the disk ratios may be up to 100. 0: no limit."},
 }

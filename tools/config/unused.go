@@ -18,6 +18,32 @@ const (
 	JVM Reason = "tunes locks and memory of the JVM"
 	// Mmap keys tune mapped files and the transient store pool in front of them.
 	Mmap Reason = "tunes memory-mapped files, Skylark writes through file calls"
+	// Pool keys tune memory in which Java keeps appends until they are committed to the page cache.
+	Pool Reason = "every append goes to the page cache at once, where a kill does not lose it; there is no pool in front of it"
+	// Steady keys let Java leave a few pages that wait unsynced for longer.
+	Steady Reason = "whatever waits is made durable at each flush interval, however little it is"
+	// Checked keys choose what recovery verifies.
+	Checked Reason = "recovery always verifies checksum, lengths and offset of every record it reads"
+	// Checkpoint keys choose how far back recovery goes.
+	Checkpoint Reason = "recovery always begins at the checkpoint and puts back whatever queues and index miss"
+	// Dispatch keys give the building of queues threads of its own.
+	Dispatch Reason = "queues are filled by the append itself"
+	// MinOffset keys pace the search for a queue's first offset.
+	MinOffset Reason = "a queue's first offset is corrected when files of the log go"
+	// Stop keys choose what an error of the disk means.
+	Stop Reason = "a failed write or sync always stops all writes"
+	// Version keys choose the version of records.
+	Version Reason = "topics of more than 127 bytes always get records of version 2"
+	// Delivery keys choose how delayed messages are delivered.
+	Delivery Reason = "delayed messages that are due never wait for one another"
+	// Shared keys split a disk among brokers.
+	Shared Reason = "brokers that share a disk divide it by skylarkMaxStoreBytes and skylarkMinFreeBytes"
+	// Log keys add lines to a log.
+	Log Reason = "in Java it only adds to a log"
+	// Bytes keys bound requests by their number.
+	Bytes Reason = "what waits for the disk is bounded by its bytes"
+	// Units keys bound how many files of a queue one pull looks at.
+	Units Reason = "a pull looks at as many units as maxFilterMessageSize says, whatever files they are in"
 	// RocksDB keys belong to the stores, queues and tables that Java keeps in RocksDB.
 	RocksDB Reason = "RocksDB storage is not supported"
 	// Controller keys belong to controller mode and its AutoSwitch replication.
@@ -91,14 +117,32 @@ var rules = []rule{
 		"useEpollNativeSelector", "serverSelectorThreads", "serverWorkerThreads", "clientWorkerThreads",
 	}},
 	{reason: JVM, names: []string{
+		"topicQueueLockNum",
 		"useReentrantLockWhenPutMessage", "useABSLock", "spinLockCollisionRetreatOptimalDegree", "debugLockEnable",
 		"transferMsgByHeap", "putMessageFutureThreadPoolNums",
 	}},
-	{reason: Mmap, parts: []string{"warmmapedfile", "transientstorepool", "withoutmmap"}, names: []string{
-		"putConsumeQueueDataByFileChannel", "sharedByteBufferNum", "fastFailIfNoBufferInStorePool",
-		"commitIntervalCommitLog", "commitCommitLogLeastPages", "commitCommitLogThoroughInterval",
-		"wakeCommitWhenPutMessage", "destroyMapedFileIntervalForcibly", "redeleteHangedFileInterval",
+	{reason: Mmap, parts: []string{"warmmapedfile", "withoutmmap"}, names: []string{
+		"putConsumeQueueDataByFileChannel", "sharedByteBufferNum", "dataReadAheadEnable",
+		"destroyMapedFileIntervalForcibly", "redeleteHangedFileInterval",
 	}},
+	{reason: Pool, parts: []string{"transientstorepool"}, names: []string{
+		"fastFailIfNoBufferInStorePool", "commitIntervalCommitLog", "commitCommitLogLeastPages",
+		"commitCommitLogThoroughInterval", "wakeCommitWhenPutMessage",
+	}},
+	{reason: Steady, names: []string{
+		"flushCommitLogLeastPages", "flushCommitLogThoroughInterval", "flushConsumeQueueLeastPages", "flushConsumeQueueThoroughInterval",
+	}},
+	{reason: Checked, names: []string{"checkCRCOnRecover", "checkCommitLogOffsetOnRecover"}},
+	{reason: Checkpoint, names: []string{"messageIndexSafe", "recheckReputOffsetFromCq", "enableAcceleratedRecovery", "commitLogRecoverMaxNum"}},
+	{reason: Dispatch, names: []string{"enableBuildConsumeQueueConcurrently", "batchDispatchRequestThreadPoolNums"}},
+	{reason: MinOffset, names: []string{"correctLogicMinOffsetForceInterval", "correctLogicMinOffsetSleepInterval"}},
+	{reason: Stop, names: []string{"enableRunningFlagsInFlush"}},
+	{reason: Version, names: []string{"autoMessageVersionOnTopicLen"}},
+	{reason: Delivery, names: []string{"enableScheduleAsyncDeliver", "scheduleAsyncDeliverMaxPendingLimit", "scheduleAsyncDeliverMaxResendNum2Blocked"}},
+	{reason: Shared, names: []string{"replicasPerDiskPartition", "logicalDiskSpaceCleanForciblyThreshold"}},
+	{reason: Log, names: []string{"enableLogConsumeQueueRepeatedlyBuildWhenRecover"}},
+	{reason: Bytes, names: []string{"maxAsyncPutMessageRequests"}},
+	{reason: Units, names: []string{"travelCqFileNumWhenGetMessage"}},
 	{reason: RocksDB, parts: []string{"rocksdb", "combinecq", "combineassign", "popconsumerkv"}, names: []string{
 		"configManagerVersion", "persistConsumerOffsetIncrementally", "bottomMostCompressionTypeForConsumeQueueStore",
 		"memTableFlushIntervalMs", "popReviveConcurrency", "popReviveMaxAttemptTimes",

@@ -62,7 +62,7 @@ type sorted[V any] struct {
 func Open[V any](o Options[V]) (*Table[V], error) {
 	t := &Table[V]{o: o, configs: strmap.New[V](6), version: body.DataVersion{Timestamp: time.Now().UnixMilli()}}
 	var loaded map[string]*V
-	_, err := fsys.ReadConfig(o.Path, func(data []byte) error {
+	_, err := fsys.ReadConfig(o.Path, o.Logger, func(data []byte) error {
 		version, all, err := o.Decode(data)
 		if err == nil {
 			t.version, loaded = version, all

@@ -63,8 +63,8 @@ func New() *Disk {
 
 // Op is a call of the file system, as a hook sees it.
 type Op struct {
-	// Kind is create, open, mkdir, rename, remove, syncdir, lock, list, write, read, sync, allocate, truncate or
-	// zero. Of these create, mkdir, rename, remove, lock, write, allocate, truncate and zero change the disk.
+	// Kind is create, open, mkdir, rename, link, remove, syncdir, lock, list, write, read, sync, allocate, truncate or
+	// zero. Of these create, mkdir, rename, link, remove, lock, write, allocate, truncate and zero change the disk.
 	Kind string
 	Path string // of a rename: the new one
 	Call int    // number of the call, from 1
@@ -260,9 +260,36 @@ func (d *Disk) Rename(from, to string) error {
 	if err := d.parent(to); err != nil {
 		return err
 	}
+	if d.live[to] == n {
+		return nil // two names of one file stay as they are
+	}
 	delete(d.live, from)
 	d.live[to] = n
 	d.pending = append(d.pending, nameOp{seq: d.seq, path: from, to: to, made: n})
+	return nil
+}
+
+// Link implements fsys.FS, for files.
+func (d *Disk) Link(from, to string) error {
+	from, to = filepath.Clean(from), filepath.Clean(to)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := d.begin("link", to, 0); err != nil {
+		return err
+	}
+	n := d.live[from]
+	switch {
+	case n == nil:
+		return &fs.PathError{Op: "link", Path: from, Err: fs.ErrNotExist}
+	case n.dir:
+		return &fs.PathError{Op: "link", Path: from, Err: fs.ErrPermission}
+	case d.live[to] != nil:
+		return &fs.PathError{Op: "link", Path: to, Err: fs.ErrExist}
+	}
+	if err := d.parent(to); err != nil {
+		return err
+	}
+	d.name(to, n)
 	return nil
 }
 

@@ -192,7 +192,7 @@ func TestLikeTheRealOne(t *testing.T) {
 	places := []string{"a", "b", "x/a", "x/y/a", "x/y", "none/a"}
 	for step := range 3000 {
 		p, q := filepath.Join(root, places[r.IntN(len(places))]), filepath.Join(root, places[r.IntN(4)])
-		kind, off, n := r.IntN(9), r.Int64N(3000), r.Int64N(1500)
+		kind, off, n := r.IntN(10), r.Int64N(3000), r.Int64N(1500)
 		var results [2]string
 		for i, x := range []fsys.FS{d, fsys.OS{}} {
 			results[i] = act(x, kind, p, q, off, n)
@@ -217,6 +217,11 @@ func act(x fsys.FS, kind int, p, q string, off, n int64) string {
 		return ok(x.Rename(p, q))
 	case 1:
 		return ok(x.Remove(p))
+	case 9:
+		if strings.HasSuffix(p, "y") {
+			return "" // folders have one name
+		}
+		return ok(x.Link(p, q))
 	case 2:
 		list, err := x.List(filepath.Dir(p))
 		var b strings.Builder

@@ -1,0 +1,7 @@
+package fsys
+
+// For tests on a simulated disk.
+var (
+	WriteConfigOn = writeConfig
+	ReadConfigOn  = readConfig
+)

@@ -1,0 +1,26 @@
+package store
+
+import (
+	"time"
+
+	"github.com/skylarkmq/skylark/store/latency"
+)
+
+// Meters are what a store measures of its own work.
+type Meters struct {
+	// Recovery is how long the start took to recover the store.
+	Recovery time.Duration
+	// Appends are how long rounds of writes took, Syncs how long making the CommitLog durable did.
+	Appends, Syncs latency.Snapshot
+	// IndexBehind is how many bytes of the log the index misses because it is being built.
+	IndexBehind int64
+}
+
+// Meters returns the figures of now.
+func (s *Store) Meters() Meters {
+	m := Meters{Recovery: s.o.Progress.Now().Took, Appends: s.appendTimes.Snapshot(), Syncs: s.syncTimes.Snapshot()}
+	if s.index != nil {
+		m.IndexBehind = s.index.Behind()
+	}
+	return m
+}

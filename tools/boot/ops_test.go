@@ -1,0 +1,72 @@
+package boot
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func page(t *testing.T, port int, path string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(b)
+}
+
+// TestOperatorsAreAnswered by each kind of server, and the listener ends with it though a connection is open.
+func TestOperatorsAreAnswered(t *testing.T) {
+	http1, http2, http3, dir := port(t), port(t), port(t), t.TempDir()
+	listen := func(n int) string { return fmt.Sprint("skylarkHttpListen=127.0.0.1:", n) }
+	ns, _ := startNames(t, fmt.Sprint("listenPort=", port(t)), listen(http1))
+	b := start(t, "mqbroker", "-c", file(t, "brokerName=b-1", "brokerIP1=127.0.0.1", fmt.Sprint("listenPort=", port(t)),
+		"storePathRootDir="+filepath.Join(dir, "store"), listen(http2)))
+	b.line(t, "boot success")
+	both := start(t, "skylark", "standalone", "--dir", filepath.Join(dir, "both"), "--namesrvPort", fmt.Sprint(port(t)), "--port", fmt.Sprint(port(t)),
+		"-c", file(t, listen(http3)))
+	both.line(t, "is ready")
+	for n, want := range map[int][]string{
+		http1: {"skylark_namesrv_brokers 0", `skylark_requests_refused_total{reason="panic",server="namesrv"} 0`},
+		http2: {`skylark_refusing{reason="disk_error"} 0`, "skylark_commitlog_max_offset 0", "skylark_build_info{version=\"" + Version + `"} 1`},
+		http3: {"skylark_namesrv_brokers 1", "skylark_commitlog_max_offset 0", "go_goroutines "},
+	} {
+		for _, path := range []string{"/healthz", "/readyz"} {
+			status, body := page(t, n, path)
+			require.Equal(t, http.StatusOK, status)
+			require.JSONEq(t, `{"state":"serving"}`, body)
+		}
+		_, text := page(t, n, "/metrics")
+		for _, series := range want {
+			require.Contains(t, text, series)
+		}
+	}
+	stop(t, ns, syscall.SIGTERM, statusTerminated)
+	stop(t, b, syscall.SIGTERM, statusTerminated)
+	stop(t, both, syscall.SIGTERM, 0)
+}
+
+// TestOperatorsPortIsTaken: the server does not start, and has touched nothing.
+func TestOperatorsPortIsTaken(t *testing.T) {
+	taken, store := port(t), filepath.Join(t.TempDir(), "store")
+	hold(t, taken)
+	listen := fmt.Sprint("skylarkHttpListen=127.0.0.1:", taken)
+	for _, x := range []*program{
+		start(t, "mqbroker", "-c", file(t, "brokerIP1=127.0.0.1", fmt.Sprint("listenPort=", port(t)), "storePathRootDir="+store, listen)),
+		start(t, "mqnamesrv", "-c", file(t, fmt.Sprint("listenPort=", port(t)), "kvConfigPath="+filepath.Join(store, "kvConfig.json"), listen)),
+	} {
+		status, stdout, stderr := x.end(t)
+		require.Equal(t, statusFailed, status, stderr)
+		require.NotContains(t, stdout, "boot success")
+		require.Contains(t, stderr, listen)
+		require.Contains(t, stderr, "server.conf")
+		require.Contains(t, stderr, "address already in use")
+	}
+	require.NoDirExists(t, store)
+}
