@@ -172,7 +172,7 @@ func (c *client) call(code int, ext map[string]string, body []byte) (reply, erro
 		defer c.mu.Unlock()
 		return reply{}, fmt.Errorf("connection lost: %w", c.err)
 	case <-timer.C:
-		return reply{}, fmt.Errorf("no answer to request %d within %s", code, callTimeout)
+		return reply{}, fmt.Errorf("%w to request %d within %s", errNoAnswer, code, callTimeout)
 	}
 }
 
@@ -185,6 +185,8 @@ func (c *client) oneway(code int, ext map[string]string) error {
 	_, err := c.conn.Write(encode(header{Code: code, Flag: flagOneway, Opaque: c.opaque, ExtFields: ext}, nil))
 	return err
 }
+
+var errNoAnswer = errors.New("no answer")
 
 // refusal is an answer with a code that the caller cannot use.
 type refusal struct {
