@@ -33,7 +33,7 @@ func (p plan) String() string { return strings.TrimSuffix(p.name+" "+p.flush, "_
 // flush policy, what a process has acknowledged must be in the kernel's hands when it dies.
 func (s *soak) plan(round int) plan {
 	turn := round / 5
-	p := plan{flush: []string{"ASYNC_FLUSH", "SYNC_FLUSH"}[(round%5+turn)%2], load: s.between(150, 1100),
+	p := plan{flush: []string{"ASYNC_FLUSH", "SYNC_FLUSH"}[(round%5+turn+turn/4)%2], load: s.between(150, 1100),
 		offsets: s.between(100, 200), units: time.Second, log: 500 * time.Millisecond}
 	switch round % 5 {
 	case 0, 1:
@@ -43,7 +43,7 @@ func (s *soak) plan(round int) plan {
 		p.load += s.between(200, 400)
 		p.units, p.log = time.Hour, time.Hour // all that was sent is left to the recovery
 	case 3:
-		p.name, p.limit, p.burst = "retention", max(4*killFileSize, s.logSize()/2), turn%2 == 0
+		p.name, p.limit, p.burst = "retention", max(4*killFileSize, s.logSize()/2), turn/2%2 == 0
 		p.load += s.between(200, 400)
 		p.pause = 5 * time.Millisecond                            // most of what is deleted should have been audited
 		p.units, p.log = 20*time.Millisecond, 20*time.Millisecond // only what is durable may go
