@@ -4,7 +4,7 @@
 #   make run      build, then a NameServer and a broker in one process
 #   make test     build, check, race, compat: stops at the first part that fails
 #   make unit     tests of all packages but the compat suites
-#   make soak     kill-and-restart rounds, SOAK_ROUNDS=50
+#   make soak     kill-and-restart rounds, SOAK_ROUNDS=500, and the long forms of the store's tests: an hour
 #   make fuzz     every fuzz target, each for FUZZTIME=2m
 #   make golden   files under testdata made by Java, and generated documents, anew
 
@@ -19,7 +19,10 @@ GO ?= go
 export CGO_ENABLED := 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 2m
-SOAK_ROUNDS ?= 50
+SOAK_ROUNDS ?= 500
+# Which of its deepest cases the store's long forms do: others each day.
+SOAK_PART ?= $(shell date +%j)
+SOAK_STORE = ^Test(CrashMatrix|BitFlips.*|ErrorWhile.*|Model)$$
 BENCH ?= .
 
 # Expanded by the shell when a recipe runs, so that a failing go list fails the recipe.
@@ -65,7 +68,10 @@ compat: build
 soak: build
 	@packages="$(COMPAT)"; \
 	if ! $(GO) test -list '^TestSoak' $$packages | grep '^TestSoak'; then echo "no TestSoak tests under compat_tests" >&2; exit 1; fi; \
-	$(COMPAT_ENV) SKYLARK_SOAK_ROUNDS=$(SOAK_ROUNDS) $(GO) test -count=1 -timeout 4h -p 1 -v -run '^TestSoak' $$packages
+	log=$$(mktemp); trap 'rm -f $$log' EXIT; \
+	$(COMPAT_ENV) SKYLARK_SOAK_ROUNDS=$(SOAK_ROUNDS) $(GO) test -count=1 -timeout 4h -p 1 -v -run '^TestSoak' $$packages | tee $$log; \
+	SKYLARK_SOAK=$(SOAK_PART) $(GO) test -count=1 -timeout 4h -v -run '$(SOAK_STORE)' ./store | tee -a $$log; \
+	echo "make soak passed, SOAK_PART=$(SOAK_PART):"; grep -o 'SUMMARY .*' $$log
 
 test: build check race compat
 	@echo "make test: build, check, race and compat passed"

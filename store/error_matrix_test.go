@@ -252,7 +252,9 @@ func TestErrorWhileRunning(t *testing.T) {
 			}
 		})
 	}
-	t.Cleanup(func() { t.Logf("%d cases, the fault was met in %d", cases.Load(), hit.Load()) })
+	t.Cleanup(func() {
+		t.Logf("SUMMARY errors while running: %d cases, the fault was met in %d", cases.Load(), hit.Load())
+	})
 }
 
 func runWith(t *testing.T, mode string, f *failing) (string, error) {
@@ -348,7 +350,7 @@ func TestErrorWhileOpening(t *testing.T) {
 					}
 				})
 			}
-			t.Logf("%d faults met, %d starts refused", hits, refused)
+			t.Logf("SUMMARY errors while opening, %s: %d faults met, %d starts refused", mode, hits, refused)
 		})
 	}
 }
@@ -358,6 +360,7 @@ func TestErrorWhileClosing(t *testing.T) {
 	for _, mode := range []string{SyncFlush, AsyncFlush} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
+			hits := 0
 			faults(func(f *failing) {
 				l := startLoad(t, mode)
 				require.NoError(t, l.t.put(l.s, part{key: queueKey{"New", 0}, sizes: []int{100}}))
@@ -367,6 +370,7 @@ func TestErrorWhileClosing(t *testing.T) {
 				if f.hits.Load() == 0 {
 					return
 				}
+				hits++
 				if _, gone := l.d.ReadFile(simRoot + "/abort"); err != nil && gone != nil && f.file != "root" {
 					t.Errorf("%v: the stop failed (%v) and counts as clean", f, err)
 				}
@@ -374,6 +378,7 @@ func TestErrorWhileClosing(t *testing.T) {
 					t.Errorf("%v: %v", f, err)
 				}
 			})
+			t.Logf("SUMMARY errors while closing, %s: %d faults met", mode, hits)
 		})
 	}
 }

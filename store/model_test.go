@@ -35,7 +35,7 @@ func TestModel(t *testing.T) {
 			t.Fatalf("SKYLARK_SEED=%d: %v", seed, err)
 		}
 	}
-	t.Logf("%d runs of %d steps", seed, steps)
+	t.Logf("SUMMARY model: %d runs of %d steps", seed, steps)
 }
 
 // world is one run of the model test.

@@ -87,6 +87,9 @@ func (s *Store) retentionLoop() {
 	s.sweepTrash()
 	round := time.NewTimer(firstRound)
 	defer round.Stop()
+	// Space that somebody makes is seen in the first minute, too.
+	look := time.NewTicker(time.Duration(s.o.CleanResourceInterval) * time.Millisecond)
+	defer look.Stop()
 	for {
 		var queues <-chan time.Time
 		if len(k.queues) > 0 {
@@ -99,6 +102,10 @@ func (s *Store) retentionLoop() {
 			fn()
 		case <-queues:
 			s.cleanQueueFiles()
+		case <-look.C:
+			if s.refuse.Load() != nil {
+				s.refuseWrites(s.disks())
+			}
 		case <-k.wake:
 			s.clean()
 		case <-round.C:

@@ -183,6 +183,20 @@ func prepareServer(t TB, kind string, o Options) *Server {
 func (s *Server) launch(t TB) {
 	t.Helper()
 	begin := time.Now()
+	s.Spawn(t)
+	s.mu.Lock()
+	done := s.done
+	s.mu.Unlock()
+	if err := s.awaitReady(done); err != nil {
+		s.end(syscall.SIGKILL)
+		t.Fatalf("cannot start %s: %v\n%s", s, err, s.Log())
+	}
+	t.Logf("%s started in %.1f s", s, time.Since(begin).Seconds())
+}
+
+// Spawn starts the process, which must not run, and does not wait until it serves.
+func (s *Server) Spawn(t TB) {
+	t.Helper()
 	cmd := exec.Command(s.argv[0], s.argv[1:]...)
 	cmd.Dir = s.opts.Dir
 	cmd.Env = append(os.Environ(), s.env...)
@@ -203,11 +217,6 @@ func (s *Server) launch(t TB) {
 		s.mu.Unlock()
 		close(done)
 	}()
-	if err := s.awaitReady(done); err != nil {
-		s.end(syscall.SIGKILL)
-		t.Fatalf("cannot start %s: %v\n%s", s, err, s.Log())
-	}
-	t.Logf("%s started in %.1f s", s, time.Since(begin).Seconds())
 }
 
 // awaitReady waits until the port accepts and, for a broker, its NameServers

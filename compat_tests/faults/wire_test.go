@@ -15,29 +15,37 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Request codes (Java: RequestCode).
 const (
-	codePull      = 11  // PULL_MESSAGE
-	codeSend      = 310 // SEND_MESSAGE_V2
-	codeSendBatch = 320 // SEND_BATCH_MESSAGE
+	codePull          = 11  // PULL_MESSAGE
+	codeQueryOffset   = 14  // QUERY_CONSUMER_OFFSET
+	codeUpdateOffset  = 15  // UPDATE_CONSUMER_OFFSET
+	codeSend          = 310 // SEND_MESSAGE_V2
+	codeSendBatch     = 320 // SEND_BATCH_MESSAGE
+	codeDeleteExpired = 329 // DELETE_EXPIRED_COMMITLOG
 )
 
 // Response codes (Java: ResponseCode).
 const (
 	respSuccess      = 0
 	respUnknownCode  = 3  // REQUEST_CODE_NOT_SUPPORTED
+	respUnavailable  = 14 // SERVICE_NOT_AVAILABLE
 	respPullNotFound = 19 // PULL_NOT_FOUND
 	respPullRetry    = 20 // PULL_RETRY_IMMEDIATELY
+	respPullMoved    = 21 // PULL_OFFSET_MOVED
+	respNoOffset     = 22 // QUERY_NOT_FOUND
 )
 
 const (
 	group       = "GID_faults"
 	callTimeout = 10 * time.Second
 	flagReply   = 1
+	flagOneway  = 2
 )
 
 // header is the JSON header of a frame (Java: RemotingCommand).
@@ -164,9 +172,21 @@ func (c *client) call(code int, ext map[string]string, body []byte) (reply, erro
 		defer c.mu.Unlock()
 		return reply{}, fmt.Errorf("connection lost: %w", c.err)
 	case <-timer.C:
-		return reply{}, fmt.Errorf("no answer to request %d within %s", code, callTimeout)
+		return reply{}, fmt.Errorf("%w to request %d within %s", errNoAnswer, code, callTimeout)
 	}
 }
+
+// oneway sends a request that gets no answer.
+func (c *client) oneway(code int, ext map[string]string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opaque++
+	_ = c.conn.SetWriteDeadline(time.Now().Add(callTimeout))
+	_, err := c.conn.Write(encode(header{Code: code, Flag: flagOneway, Opaque: c.opaque, ExtFields: ext}, nil))
+	return err
+}
+
+var errNoAnswer = errors.New("no answer")
 
 // refusal is an answer with a code that the caller cannot use.
 type refusal struct {
@@ -187,6 +207,12 @@ func sendExt(topic string, queue int, batch bool) map[string]string {
 // send stores one message, or several of the same queue as a batch, and returns the queue offset of
 // the first.
 func (c *client) send(topic string, queue int, bodies ...[]byte) (int64, error) {
+	first, _, err := c.sendAt(topic, queue, bodies...)
+	return first, err
+}
+
+// sendAt is send; it also returns where in the log the messages lie.
+func (c *client) sendAt(topic string, queue int, bodies ...[]byte) (first int64, physical []int64, err error) {
 	code, body := codeSend, bodies[0]
 	if len(bodies) > 1 {
 		code, body = codeSendBatch, nil
@@ -200,15 +226,32 @@ func (c *client) send(topic string, queue int, bodies ...[]byte) (int64, error) 
 	}
 	r, err := c.call(code, sendExt(topic, queue, len(bodies) > 1), body)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if r.Code != respSuccess {
-		return 0, refusal{r.Code, r.Remark}
+		return 0, nil, refusal{r.Code, r.Remark}
 	}
 	if r.ExtFields["queueId"] != strconv.Itoa(queue) {
-		return 0, fmt.Errorf("sent to queue %d, stored in %q", queue, r.ExtFields["queueId"])
+		return 0, nil, fmt.Errorf("sent to queue %d, stored in %q", queue, r.ExtFields["queueId"])
 	}
-	return strconv.ParseInt(r.ExtFields["queueOffset"], 10, 64)
+	if first, err = strconv.ParseInt(r.ExtFields["queueOffset"], 10, 64); err != nil {
+		return 0, nil, err
+	}
+	// Java: MessageDecoder.createMessageId, host and physical offset in hex.
+	for id := range strings.SplitSeq(r.ExtFields["msgId"], ",") {
+		if len(id) != 32 {
+			return 0, nil, fmt.Errorf("msgId %q", r.ExtFields["msgId"])
+		}
+		p, err := strconv.ParseInt(id[16:], 16, 64)
+		if err != nil {
+			return 0, nil, err
+		}
+		physical = append(physical, p)
+	}
+	if len(physical) != len(bodies) {
+		return 0, nil, fmt.Errorf("%d messages sent, msgId %q", len(bodies), r.ExtFields["msgId"])
+	}
+	return first, physical, nil
 }
 
 func pullExt(topic string, queue int, offset int64) map[string]string {
@@ -217,34 +260,67 @@ func pullExt(topic string, queue int, offset int64) map[string]string {
 		"commitOffset": "0", "suspendTimeoutMillis": "0", "subscription": "*", "subVersion": "0", "expressionType": "TAG"}
 }
 
-// pull returns the messages at offset; none when offset is the end of the queue.
-func (c *client) pull(topic string, queue int, offset int64) ([]record, error) {
-	for {
-		r, err := c.call(codePull, pullExt(topic, queue, offset), nil)
-		switch {
-		case err != nil:
-			return nil, err
-		case r.Code == respPullRetry:
-			continue
-		case r.Code == respPullNotFound:
-			return nil, nil
-		case r.Code != respSuccess:
-			return nil, refusal{r.Code, r.Remark}
-		}
-		return parseRecords(r.body)
-	}
+// pulled is what a pull returned.
+type pulled struct {
+	recs           []record
+	next, min, max int64 // queue offsets: where to go on; of the first message; of the next to be stored
 }
 
-// maxOffset returns the queue offset of the next message of a queue, as pull answers give it.
-func (c *client) maxOffset(topic string, queue int) (int64, error) {
-	r, err := c.call(codePull, pullExt(topic, queue, 0), nil)
+// pullOnce sends one pull. A queue without messages there is no error.
+func (c *client) pullOnce(ext map[string]string) (p pulled, err error) {
+	r, err := c.call(codePull, ext, nil)
 	if err != nil {
-		return 0, err
+		return p, err
 	}
-	if r.Code != respSuccess && r.Code != respPullNotFound && r.Code != respPullRetry {
+	switch r.Code {
+	case respSuccess, respPullNotFound, respPullRetry, respPullMoved:
+	default:
+		return p, refusal{r.Code, r.Remark}
+	}
+	for name, at := range map[string]*int64{"nextBeginOffset": &p.next, "minOffset": &p.min, "maxOffset": &p.max} {
+		if *at, err = strconv.ParseInt(r.ExtFields[name], 10, 64); err != nil {
+			return p, fmt.Errorf("%s of a pull: %w", name, err)
+		}
+	}
+	if r.Code == respSuccess {
+		p.recs, err = parseRecords(r.body)
+	}
+	return p, err
+}
+
+// pull returns the messages at offset; none when offset is the end of the queue.
+func (c *client) pull(topic string, queue int, offset int64) ([]record, error) {
+	p, err := c.pullOnce(pullExt(topic, queue, offset))
+	if err == nil && len(p.recs) == 0 && p.next != offset {
+		err = fmt.Errorf("a pull at %d is sent on to %d; the queue has %d to %d", offset, p.next, p.min, p.max)
+	}
+	return p.recs, err
+}
+
+// bounds returns the queue offsets of a queue's first message and of the next to be stored.
+func (c *client) bounds(topic string, queue int) (first, end int64, err error) {
+	p, err := c.pullOnce(pullExt(topic, queue, 0))
+	return p.min, p.max, err
+}
+
+// maxOffset returns the queue offset of the next message of a queue.
+func (c *client) maxOffset(topic string, queue int) (int64, error) {
+	_, end, err := c.bounds(topic, queue)
+	return end, err
+}
+
+// committed returns a group's offset of a queue, -1 when it has none.
+func (c *client) committed(group, topic string, queue int) (int64, error) {
+	r, err := c.call(codeQueryOffset, map[string]string{"consumerGroup": group, "topic": topic, "queueId": strconv.Itoa(queue), "setZeroIfNotFound": "false"}, nil)
+	switch {
+	case err != nil:
+		return 0, err
+	case r.Code == respNoOffset:
+		return -1, nil
+	case r.Code != respSuccess:
 		return 0, refusal{r.Code, r.Remark}
 	}
-	return strconv.ParseInt(r.ExtFields["maxOffset"], 10, 64)
+	return strconv.ParseInt(r.ExtFields["offset"], 10, 64)
 }
 
 // record is what the tests need of a stored message.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -286,4 +287,33 @@ func FuzzOpen(f *testing.F) {
 		}
 		require.NoError(t, r.x.Close())
 	})
+}
+
+// TestFullDiskAtAStartBehindACrash: the index is no reason not to start. What cannot be repaired is built anew
+// when there is space.
+func TestFullDiskAtAStartBehindACrash(t *testing.T) {
+	for _, n := range []int{20, 130} {
+		for fails := 1; fails < 12; fails++ {
+			r := newRig(t)
+			r.open(true)
+			require.NoError(t, r.settle())
+			r.put(n)
+			require.NoError(t, r.settle())
+			r.put(10)
+			r.kill()
+			k := 0
+			r.fs.set(func(op, _ string) error {
+				if k++; k >= fails && (op == "write" || op == "truncate") {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			r.open(false)
+			r.fs.set(nil)
+			require.NoError(t, r.settle())
+			r.check()
+			require.NoError(t, r.x.Close())
+			soundFiles(t, r)
+		}
+	}
 }

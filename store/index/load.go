@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/skylarkmq/skylark/store/fsys"
 )
@@ -42,11 +43,23 @@ func (l *loader) load() error {
 		if ok {
 			continue
 		}
-		if i, err = l.repair(i); err != nil {
+		if i, err = l.mend(i); err != nil {
 			return err
 		}
 	}
 	return l.start()
+}
+
+// mend is repair. A file that a full disk has no room to repair goes, so that the store can start; it is built
+// anew when there is space.
+func (l *loader) mend(i int) (int, error) {
+	path := l.files[i].path
+	done, err := l.repair(i)
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return done, err
+	}
+	l.x.o.Logger.Warn().Err(err).Str("path", path).Msg("no space to repair an index file, removing it and those behind it; they are built anew from the commit log")
+	return max(i-2, -1), l.removeFrom(i) // the file before is the last one now
 }
 
 // open opens the files up to the first that is damaged, and returns the paths of that one and those behind

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -137,13 +138,22 @@ func (f *file) rebuild(end int32) error {
 	return err
 }
 
+// writeSlots writes what of the slots is not so already: most of a young file's take no space on the disk, and
+// a full one has none to give.
 func (f *file) writeSlots(table []int32) error {
 	b := make([]byte, 0, min(piece, len(table)*slotSize))
+	was := make([]byte, cap(b))
 	for i := 0; i < len(table); {
 		b = b[:0]
 		at := f.slotAt(int32(i))
 		for ; i < len(table) && len(b)+slotSize <= cap(b); i++ {
 			b = binary.BigEndian.AppendUint32(b, uint32(table[i]))
+		}
+		if err := f.read(was[:len(b)], at); err != nil {
+			return err
+		}
+		if bytes.Equal(was[:len(b)], b) {
+			continue
 		}
 		if err := f.write(b, at); err != nil {
 			return err
