@@ -44,6 +44,7 @@ func (s *Store) recover() error {
 	if err := s.log.SetEnd(end, !s.cleanStop || s.dirtyBehind(end)); err != nil {
 		return err
 	}
+	end = s.log.End()
 	if err := s.loadQueues(); err != nil {
 		return err
 	}
@@ -152,6 +153,9 @@ func (s *Store) dirtyBehind(end int64) bool {
 
 func (s *Store) loadQueues() error {
 	s.cq.Torn = !s.cleanStop
+	if err := s.refuseLostEnd(); err != nil {
+		return err
+	}
 	queues, err := consumequeue.Load(&s.cq, s.matches)
 	if err != nil {
 		return err
@@ -165,6 +169,26 @@ func (s *Store) loadQueues() error {
 		s.put(t, old, q)
 	}
 	return nil
+}
+
+// refuseLostEnd stops where the log's last file is missing: it may be in a folder we were not told of. The watermark
+// tells after our own stop; of Java's there are its checkpoint and a unit that name a record no file holds, though
+// it was stopped cleanly.
+func (s *Store) refuseLostEnd() error {
+	last, end := s.cp.logicsPhysicalOffset, s.log.FilesEnd()
+	if !s.cleanStop || end == 0 || last < end {
+		return nil
+	}
+	lost := false
+	_, err := consumequeue.Load(&s.cq, func(_ *consumequeue.Queue, _ int64, u consumequeue.Unit) bool {
+		lost = lost || u.PhysicalOffset == last
+		return true // nothing is cut
+	})
+	if err != nil || !lost { // Java does not take the checkpoint back when it cuts the log
+		return err
+	}
+	return fmt.Errorf("the commit log ends at %d, but there was a message at %d at the last stop: messages are lost%s; nothing was changed; to go on without them, remove %s",
+		end, last, s.missing(end), checkpointPath(s.o.StorePathRootDir))
 }
 
 // matches reports whether a unit points to the record it should. Records in front of the log's first byte

@@ -27,7 +27,7 @@ func used(path string, n int64) Disk {
 func aged(t time.Time, hours ...int) []File {
 	var out []File
 	for i, h := range hours {
-		out = append(out, File{int64(i) * size, size, t.Add(-time.Duration(h) * time.Hour)})
+		out = append(out, File{int64(i) * size, size, t.Add(-time.Duration(h) * time.Hour), 0})
 	}
 	return out
 }
@@ -56,28 +56,28 @@ func TestWhichFilesGo(t *testing.T) {
 		"not what recovery needs":            {state: State{Now: at(4)}, ages: old, safe: 2*size - 1, want: "expired"},
 		"up to what recovery needs":          {state: State{Now: at(4)}, ages: old, safe: 2 * size, want: "expired expired"},
 		"the clock jumped":                   {state: State{Now: at(4), Manual: true, Distrust: true}, ages: old, want: ""},
-		"the clock jumped and the disk fills": {state: State{Distrust: true, Disks: []Disk{used("/d", 760)}}, ages: old,
+		"the clock jumped and the disk fills": {state: State{Distrust: true, Log: Disks{used("/d", 760)}}, ages: old,
 			want: "expired expired expired"},
 		"reserved time of nothing": {change: func(r *Rules) { r.ReservedTime = 0 }, state: State{Now: at(4)}, ages: []int{0, 0, 0}, want: "expired expired"},
 
-		"75 % is not above 75":         {state: State{Disks: []Disk{used("/d", 750)}}, ages: old, want: ""},
-		"above 75, expired ones":       {state: State{Disks: []Disk{used("/d", 751)}}, ages: old, want: "expired expired expired"},
-		"the other disk":               {state: State{Disks: []Disk{used("/d", 1), used("/e", 800)}}, ages: old, want: "expired expired expired"},
-		"85 % is not above 85":         {state: State{Disks: []Disk{used("/d", 850)}}, ages: []int{1, 1, 1}, want: ""},
-		"above 85, any":                {state: State{Disks: []Disk{used("/d", 851)}}, ages: []int{1, 1, 1, 1}, want: "diskFull"},
-		"above 85, as many as needed":  {state: State{Disks: []Disk{used("/d", 960)}}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
-		"above 85, expired ones first": {state: State{Disks: []Disk{used("/d", 960)}}, ages: []int{90, 1, 1, 1}, want: "expired diskFull"},
-		"above 85, never the last":     {state: State{Disks: []Disk{used("/d", 1000)}}, ages: []int{1, 1}, want: "diskFull"},
-		"not forcibly": {change: func(r *Rules) { r.Forcibly = false }, state: State{Disks: []Disk{used("/d", 990)}}, ages: []int{90, 1, 1},
+		"75 % is not above 75":         {state: State{Log: Disks{used("/d", 750)}}, ages: old, want: ""},
+		"above 75, expired ones":       {state: State{Log: Disks{used("/d", 751)}}, ages: old, want: "expired expired expired"},
+		"the other disk":               {state: State{Log: Disks{used("/d", 1)}, Queues: used("/e", 800)}, ages: old, want: "expired expired expired"},
+		"85 % is not above 85":         {state: State{Log: Disks{used("/d", 850)}}, ages: []int{1, 1, 1}, want: ""},
+		"above 85, any":                {state: State{Log: Disks{used("/d", 851)}}, ages: []int{1, 1, 1, 1}, want: "diskFull"},
+		"above 85, as many as needed":  {state: State{Log: Disks{used("/d", 960)}}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
+		"above 85, expired ones first": {state: State{Log: Disks{used("/d", 960)}}, ages: []int{90, 1, 1, 1}, want: "expired diskFull"},
+		"above 85, never the last":     {state: State{Log: Disks{used("/d", 1000)}}, ages: []int{1, 1}, want: "diskFull"},
+		"not forcibly": {change: func(r *Rules) { r.Forcibly = false }, state: State{Log: Disks{used("/d", 990)}}, ages: []int{90, 1, 1},
 			want: "expired"},
-		"an unknown disk": {state: State{Disks: []Disk{{Path: "/d"}}}, ages: old, want: ""},
+		"an unknown disk": {state: State{Log: Disks{{Path: "/d"}}}, ages: old, want: ""},
 
 		"size":             {change: func(r *Rules) { r.MaxBytes = 450 }, state: State{Total: 600}, ages: []int{1, 1, 1, 1, 1, 1}, want: "tooLarge tooLarge"},
 		"size reached":     {change: func(r *Rules) { r.MaxBytes = 600 }, state: State{Total: 600}, ages: []int{1, 1, 1, 1, 1, 1}, want: ""},
 		"size, unforced":   {change: func(r *Rules) { r.MaxBytes, r.Forcibly = 500, false }, state: State{Total: 600}, ages: old, want: "tooLarge"},
 		"size of a file":   {change: func(r *Rules) { r.MaxBytes = 1 }, state: State{Total: 300}, ages: []int{1, 1, 1}, want: "tooLarge tooLarge"},
-		"free space":       {change: func(r *Rules) { r.MinFree = 500 }, state: State{Disks: []Disk{used("/d", 601)}}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
-		"free space there": {change: func(r *Rules) { r.MinFree = 500 }, state: State{Disks: []Disk{used("/d", 500)}}, ages: []int{1, 1, 1, 1}, want: ""},
+		"free space":       {change: func(r *Rules) { r.MinFree = 500 }, state: State{Log: Disks{used("/d", 601)}}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
+		"free space there": {change: func(r *Rules) { r.MinFree = 500 }, state: State{Log: Disks{used("/d", 500)}}, ages: []int{1, 1, 1, 1}, want: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := rules()
@@ -108,16 +108,16 @@ func TestWhichFilesGo(t *testing.T) {
 
 func TestRefusalNamesItsReason(t *testing.T) {
 	r := rules()
-	require.Empty(t, r.Refuse([]Disk{used("/d", 900)}, false))
-	require.Equal(t, "the disk of /d is 91 % full (diskSpaceWarningLevelRatio 90)", r.Refuse([]Disk{used("/d", 901)}, false))
-	require.Equal(t, "the disk of /e is 100 % full (diskSpaceWarningLevelRatio 90)", r.Refuse([]Disk{used("/d", 901-100), used("/e", 1000)}, false))
-	require.Empty(t, r.Refuse([]Disk{used("/d", 851)}, false))
-	require.Contains(t, r.Refuse([]Disk{used("/d", 851)}, true), "still 86 % full", "as Java: until it is at 85 % again")
-	require.Empty(t, r.Refuse([]Disk{used("/d", 850)}, true))
-	require.Empty(t, r.Refuse([]Disk{{Path: "/gone"}}, true))
+	require.Empty(t, r.Refuse(Disks{used("/d", 900)}, Disk{}, false))
+	require.Equal(t, "the disk of /d is 91 % full (diskSpaceWarningLevelRatio 90)", r.Refuse(Disks{used("/d", 901)}, Disk{}, false))
+	require.Equal(t, "the disk of /e is 100 % full (diskSpaceWarningLevelRatio 90)", r.Refuse(Disks{used("/d", 901-100)}, used("/e", 1000), false))
+	require.Empty(t, r.Refuse(Disks{used("/d", 851)}, Disk{}, false))
+	require.Contains(t, r.Refuse(Disks{used("/d", 851)}, Disk{}, true), "still 86 % full", "as Java: until it is at 85 % again")
+	require.Empty(t, r.Refuse(Disks{used("/d", 850)}, Disk{}, true))
+	require.Empty(t, r.Refuse(Disks{{Path: "/gone"}}, Disk{}, true))
 	r.MinFree = 300
-	require.Equal(t, "the disk of /d has 299 bytes left (skylarkMinFreeBytes 300)", r.Refuse([]Disk{used("/d", 701)}, false))
-	require.Empty(t, r.Refuse([]Disk{used("/d", 700)}, true))
+	require.Equal(t, "the disk of /d has 299 bytes left (skylarkMinFreeBytes 300)", r.Refuse(Disks{used("/d", 701)}, Disk{}, false))
+	require.Empty(t, r.Refuse(Disks{used("/d", 700)}, Disk{}, true))
 }
 
 func TestBoundsAreJavas(t *testing.T) {
