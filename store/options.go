@@ -129,7 +129,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.StorePathCommitLog = filepath.Join(o.StorePathRootDir, "commitlog")
 	}
 	if strings.Contains(o.StorePathRootDir, o.splitter()) {
-		return o, fmt.Errorf("storePathRootDir %q is one folder: Java does not start with a %q in its name either; CommitLog files can lie in several, see storePathCommitLog", o.StorePathRootDir, o.splitter())
+		return o, fmt.Errorf("storePathRootDir %q has a %q in it: it names one folder, and Java cannot keep a store in one of such a name; storePathCommitLog can name several", o.StorePathRootDir, o.splitter())
 	}
 	if dirs, _ := o.CommitLogDirs(); len(dirs) == 0 {
 		return o, fmt.Errorf("no folder of storePathCommitLog %q can be written to, readOnlyCommitLogStorePaths is %q", o.StorePathCommitLog, o.ReadOnlyCommitLogStorePaths)

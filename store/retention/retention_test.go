@@ -23,6 +23,13 @@ func used(path string, n int64) Disk {
 	return Disk{path, fsys.Disk{Total: 1000, Free: 1000 - n, Usable: 1000 - n}}
 }
 
+// on is used with an ID.
+func on(id uint64, path string, n int64) Disk {
+	d := used(path, n)
+	d.ID = id
+	return d
+}
+
 // aged returns files with these ages in hours at t.
 func aged(t time.Time, hours ...int) []File {
 	var out []File
@@ -41,6 +48,7 @@ func TestWhichFilesGo(t *testing.T) {
 		ages   []int
 		safe   int64
 		want   string
+		disks  []uint64 // that the files are on
 	}{
 		"not the hour":                       {ages: old, want: ""},
 		"the hour":                           {state: State{Now: at(4)}, ages: old, want: "expired expired expired"},
@@ -72,6 +80,15 @@ func TestWhichFilesGo(t *testing.T) {
 			want: "expired"},
 		"an unknown disk": {state: State{Log: Disks{{Path: "/d"}}}, ages: old, want: ""},
 
+		"one disk of the log has room":   {state: State{Log: Disks{used("/d", 990), used("/e", 750)}}, ages: old, want: ""},
+		"one has more than the least":    {state: State{Log: Disks{used("/d", 990), used("/e", 760)}}, ages: old, want: "expired expired expired"},
+		"all lack space, one gets some":  {state: State{Log: Disks{on(1, "/d", 990), on(2, "/e", 851)}}, disks: []uint64{1, 2, 1, 2}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
+		"two folders of one disk":        {state: State{Log: Disks{on(1, "/d", 960), on(1, "/e", 960)}}, ages: []int{1, 1, 1, 1}, disks: []uint64{1, 1, 1, 1}, want: "diskFull diskFull"},
+		"files elsewhere give no room":   {state: State{Log: Disks{on(1, "/d", 860)}}, disks: []uint64{3, 3, 1, 1, 1}, ages: []int{1, 1, 1, 1, 1}, want: "diskFull diskFull diskFull"},
+		"the queues' disk, any file":     {state: State{Log: Disks{on(1, "/d", 1)}, Queues: on(2, "/q", 860)}, disks: []uint64{1, 1, 1}, ages: []int{1, 1, 1}, want: "diskFull"},
+		"a disk of the log is not known": {state: State{Log: Disks{{Path: "/d"}, used("/e", 760)}}, ages: old, want: "expired expired expired"},
+		"limits the other way round":     {change: func(r *Rules) { r.MaxUsed = 95 }, state: State{Log: Disks{used("/d", 860)}}, ages: []int{90, 1, 1}, want: "expired"},
+
 		"size":             {change: func(r *Rules) { r.MaxBytes = 450 }, state: State{Total: 600}, ages: []int{1, 1, 1, 1, 1, 1}, want: "tooLarge tooLarge"},
 		"size reached":     {change: func(r *Rules) { r.MaxBytes = 600 }, state: State{Total: 600}, ages: []int{1, 1, 1, 1, 1, 1}, want: ""},
 		"size, unforced":   {change: func(r *Rules) { r.MaxBytes, r.Forcibly = 500, false }, state: State{Total: 600}, ages: old, want: "tooLarge"},
@@ -93,7 +110,11 @@ func TestWhichFilesGo(t *testing.T) {
 			}
 			p := r.Plan(x.state)
 			got := ""
-			for i, f := range r.Choose(p, x.state.Now, x.safe, aged(x.state.Now, x.ages...)) {
+			files := aged(x.state.Now, x.ages...)
+			for i, disk := range x.disks {
+				files[i].Disk = disk
+			}
+			for i, f := range r.Choose(p, x.state.Now, x.safe, files) {
 				require.EqualValues(t, i*size, f.Base, "only from the front, without a gap")
 				if i > 0 {
 					got += " "
@@ -115,6 +136,10 @@ func TestRefusalNamesItsReason(t *testing.T) {
 	require.Contains(t, r.Refuse(Disks{used("/d", 851)}, Disk{}, true), "still 86 % full", "as Java: until it is at 85 % again")
 	require.Empty(t, r.Refuse(Disks{used("/d", 850)}, Disk{}, true))
 	require.Empty(t, r.Refuse(Disks{{Path: "/gone"}}, Disk{}, true))
+	require.Empty(t, r.Refuse(Disks{used("/d", 1000), used("/e", 900)}, Disk{}, false), "one disk of the log is enough")
+	require.Equal(t, "the disk of /d is 100 % full (diskSpaceWarningLevelRatio 90); the disk of /e is 91 % full (diskSpaceWarningLevelRatio 90)",
+		r.Refuse(Disks{used("/d", 1000), used("/e", 901), {Path: "/gone"}}, Disk{}, false))
+	require.Empty(t, r.Refuse(Disks{used("/d", 1000), used("/e", 850)}, Disk{}, true))
 	r.MinFree = 300
 	require.Equal(t, "the disk of /d has 299 bytes left (skylarkMinFreeBytes 300)", r.Refuse(Disks{used("/d", 701)}, Disk{}, false))
 	require.Empty(t, r.Refuse(Disks{used("/d", 700)}, Disk{}, true))
