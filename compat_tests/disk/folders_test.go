@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skylarkmq/skylark/compat_tests/cluster"
 	"github.com/stretchr/testify/require"
@@ -144,7 +145,11 @@ func (f *folders) diskKeys() []string {
 	var info struct {
 		Table map[string]string `json:"table"`
 	}
-	require.NoError(f.t, json.Unmarshal(f.wire.call(codeRuntimeInfo, nil, nil).Body, &info))
+	const systemError = 1 // Java's answer until it has taken its first sample, a second behind its start
+	require.Eventually(f.t, func() bool {
+		r := f.wire.call(codeRuntimeInfo, nil, nil, systemError)
+		return r.Code == respSuccess && json.Unmarshal(r.Body, &info) == nil
+	}, limit, 50*time.Millisecond)
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(info.Table)) {
 		if strings.HasPrefix(key, "commitLogDiskRatio") {
