@@ -72,7 +72,7 @@ func (b *Broker) adminOptions() admin.Options {
 // runtime gathers the figures of GET_BROKER_RUNTIME_INFO that only the broker knows.
 func (b *Broker) runtime() admin.Runtime {
 	st, o := b.store.Stats(), b.store.Options()
-	return admin.Runtime{Active: true, RootDir: o.StorePathRootDir, CommitLogDirs: []string{o.StorePathCommitLog},
+	return admin.Runtime{Active: true, RootDir: o.StorePathRootDir, CommitLogDirs: o.SplitPath(o.StorePathCommitLog),
 		ConsumeQueueDir: filepath.Join(o.StorePathRootDir, "consumequeue"), CommitLogMin: st.MinPhysical, CommitLogMax: st.MaxPhysical,
 		Flushed: st.Flushed, Dispatched: st.Dispatched, EarliestStoreTime: b.store.EarliestTime(), AppendLocked: b.store.Busy(),
 		PutFailed: st.Failed, Refusal: st.Refusal, AcceptSendFrom: b.o.StartAcceptSendRequest, DelayOffsets: b.scheduler.Offsets()}

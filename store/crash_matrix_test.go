@@ -46,8 +46,14 @@ func simOptions(mode string, d *simfs.Disk) Options {
 	o.MaxHashSlotNum, o.MaxIndexNum = 20, 60
 	var ticks atomic.Int64
 	o.Now = func() time.Time { return time.UnixMilli(1_700_000_000_000 + ticks.Add(1)) }
+	if joined, _ := d.Joined(simRoot, otherMount); !joined {
+		o.StorePathCommitLog = simRoot + "/commitlog," + otherMount
+	}
 	return o
 }
+
+// otherMount is a folder of the CommitLog where a script has a second disk.
+const otherMount = "/other"
 
 func newSimDisk(t testing.TB) *simfs.Disk {
 	d := simfs.New()
@@ -131,7 +137,9 @@ func (r *recorder) emit(op *simfs.Op, d *simfs.Disk, p simfs.Policy, acked *tall
 	r.out <- m
 }
 
-func TestCrashMatrix(t *testing.T) {
+func TestCrashMatrix(t *testing.T) { crashMatrix(t, (*recorder).script) }
+
+func crashMatrix(t *testing.T, script func(r *recorder, t *testing.T)) {
 	for _, mode := range []string{SyncFlush, AsyncFlush} {
 		t.Run(mode, func(t *testing.T) {
 			begun := time.Now()
@@ -153,7 +161,7 @@ func TestCrashMatrix(t *testing.T) {
 					}
 				})
 			}
-			r.script(t)
+			script(r, t)
 			close(r.out)
 			wg.Wait()
 			t.Logf("SUMMARY crash matrix, %s: %d steps, %d crash images, %d starts, %d failed, %v", mode, r.steps, r.seed, reopened.Load(), len(failures.all), time.Since(begun).Round(time.Millisecond))
@@ -195,19 +203,10 @@ var (
 func (r *recorder) script(t *testing.T) {
 	d := newSimDisk(t)
 	d.SetHook(r.hook(d))
-	open := func(from *simfs.Disk) *Store {
-		s, err := Open(simOptions(r.mode, from))
-		require.NoError(t, err)
-		r.live.Store(s)
-		return s
-	}
+	open := func(from *simfs.Disk) *Store { return r.open(t, from) }
 	s := open(d)
 	send := func(parts ...part) { require.NoError(t, r.tally.put(s, parts...)) }
-	mixed := func(i int) {
-		send(part{key: qa, sizes: []int{30 + i*17%200}})
-		send(part{key: qa, sizes: []int{60, 700}}, part{key: qb, sizes: []int{40 + i}})
-		send(part{key: qc, sizes: []int{20, 300, 20}, unit: true}, part{key: qs, sizes: []int{25}, delay: 1 + i%3})
-	}
+	mixed := func(i int) { r.mixed(t, s, i) }
 	mixed(0)
 	send(part{key: qd, sizes: []int{50, 50, 50}})
 	require.NoError(t, s.syncLog())
@@ -243,6 +242,21 @@ func (r *recorder) script(t *testing.T) {
 	require.NoError(t, r.tally.deleteTopic(s, qd.topic))
 	mixed(12)
 	require.NoError(t, s.Close())
+}
+
+func (r *recorder) open(t *testing.T, from *simfs.Disk) *Store {
+	s, err := Open(simOptions(r.mode, from))
+	require.NoError(t, err)
+	r.live.Store(s)
+	return s
+}
+
+// mixed sends messages of each kind, more than half a CommitLog file.
+func (r *recorder) mixed(t *testing.T, s *Store, i int) {
+	send := func(parts ...part) { require.NoError(t, r.tally.put(s, parts...)) }
+	send(part{key: qa, sizes: []int{30 + i*17%200}})
+	send(part{key: qa, sizes: []int{60, 700}}, part{key: qb, sizes: []int{40 + i}})
+	send(part{key: qc, sizes: []int{20, 300, 20}, unit: true}, part{key: qs, sizes: []int{25}, delay: 1 + i%3})
 }
 
 // check opens the image and all that follows from it; it returns how often a store was started.
@@ -417,7 +431,7 @@ func strictLog(s *Store, d *simfs.Disk) error {
 		}
 		var base int64
 		switch rest, _ := strings.CutPrefix(p, simRoot+"/"); {
-		case strings.HasPrefix(rest, "commitlog/"):
+		case strings.HasPrefix(rest, "commitlog/"), filepath.Dir(p) == otherMount:
 			if _, err := fmt.Sscanf(filepath.Base(p), "%d", &base); err != nil || filepath.Base(p) != segment.Name(base) || int64(len(b)) != size {
 				return fmt.Errorf("%s, %d bytes, does not belong there", p, len(b))
 			}

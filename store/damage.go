@@ -9,6 +9,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/commitlog"
 	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/segment"
 )
 
 // Damage is a range of the CommitLog in which no whole record stands, with whole ones behind it or within
@@ -86,8 +87,16 @@ func (w *walker) behind(at int64) (int64, error) {
 	case w.sc.Err() != nil:
 		return wm.offset, nil
 	}
-	return at, fmt.Errorf("the commit log ends at %d, below %d, up to which it was durable: messages are lost; nothing was changed; to go on without them, remove %s",
-		at, wm.offset, watermarkPath(w.s.o.StorePathRootDir))
+	return at, fmt.Errorf("the commit log ends at %d, below %d, up to which it was durable: messages are lost%s; nothing was changed; to go on without them, remove %s",
+		at, wm.offset, w.s.missing(at), watermarkPath(w.s.o.StorePathRootDir))
+}
+
+// missing says which file is not there, when the one that should hold offset is not.
+func (s *Store) missing(offset int64) string {
+	if s.log.Covers(offset) {
+		return ""
+	}
+	return fmt.Sprintf(", the file %s is missing, looked for in %s", segment.Name(offset), s.log.Where())
 }
 
 // holeSize is the size in units that stand for messages lost in damage: no record is so small, so that

@@ -40,6 +40,13 @@
 // next start. A queue's last file is never removed: where its offsets go on is written nowhere else. What
 // disks too full by the options mean is ErrDiskFull: writes are refused until there is space.
 //
+// The CommitLog's files may lie in several folders, on several disks (Options.CommitLogDirs). What one journal
+// would keep in order two do not, so before anything is done to the names of one folder what was done to those
+// of another is durable: a crash must leave no hole in the row of files, at which the next start would stop. A
+// folder that is read only gets no new file; the last one, if it lies there, is closed by a blank record, and
+// retention removes files there as anywhere. Disks stand in for each other: new files go where there is room,
+// and the oldest ones go, or messages are refused, when no disk has any.
+//
 // A write or sync error is final (Store.Err): the store answers reads and refuses writes. A full disk is
 // no such error: what it has no room for is taken back (round.go) and refused until there is space.
 //
@@ -51,5 +58,6 @@
 //
 // Java's (spec/store.md 1): lock, abort, checkpoint, commitlog/, consumequeue/, index/. Skylark's own state is
 // under skylark/: prep/ for the next CommitLog file, trash/ for removed ones, watermark for how far the log
-// was durable.
+// was durable. Other folders of the CommitLog have prep/ and trash/ beside them as well, or inside when nothing
+// beside them is on their disk (commitlog/folders.go).
 package store

@@ -197,7 +197,7 @@ func (s *Store) unitsFailed(err error) {
 	if s.failed.Load() {
 		return
 	}
-	if isFull(err) {
+	if fsys.IsFull(err) {
 		s.setFull(&s.unitsFull, fmt.Errorf("%w: %w", ErrNoSpace, err))
 		return
 	}
@@ -311,7 +311,7 @@ func (s *Store) writeCheckpoint() error {
 
 // failUnlessFull stops the store at a write error that space will not cure.
 func (s *Store) failUnlessFull(err error) error {
-	if err != nil && !isFull(err) {
+	if err != nil && !fsys.IsFull(err) {
 		s.fail(err)
 	}
 	return err

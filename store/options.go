@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +25,9 @@ const (
 // Options are the keys of Java's MessageStoreConfig that this store uses, under Java's names, and what
 // the program adds. DefaultOptions gives Java's defaults.
 type Options struct {
-	StorePathRootDir             string `prop:"storePathRootDir"`   // ~/store
-	StorePathCommitLog           string `prop:"storePathCommitLog"` // <root>/commitlog
+	StorePathRootDir             string `prop:"storePathRootDir"`                      // ~/store
+	StorePathCommitLog           string `prop:"storePathCommitLog"`                    // <root>/commitlog; several: see CommitLogDirs
+	ReadOnlyCommitLogStorePaths  string `prop:"readOnlyCommitLogStorePaths,omitempty"` // folders that get no new file
 	MappedFileSizeCommitLog      int64  `prop:"mappedFileSizeCommitLog"`
 	MappedFileSizeConsumeQueue   int64  `prop:"mappedFileSizeConsumeQueue"` // bytes, rounded up to whole units
 	MaxMessageSize               int32  `prop:"maxMessageSize"`             // bytes of a body, or of a whole batch
@@ -68,7 +71,10 @@ type Options struct {
 	MaxStoreBytes int64 `prop:"skylarkMaxStoreBytes"`
 	MinFreeBytes  int64 `prop:"skylarkMinFreeBytes"`
 
-	Logger zerolog.Logger
+	// MultiPathSplitter stands between the folders of a path, literally; "": a comma. Java: the system property
+	// rocketmq.broker.multiPathSplitter.
+	MultiPathSplitter string
+	Logger            zerolog.Logger
 	// FS is the file system, the real one when nil.
 	FS fsys.FS
 	// Progress is told how far Open has come; nil: nobody asks.
@@ -136,8 +142,11 @@ func (o Options) withDefaults() (Options, error) {
 	if o.StorePathCommitLog == "" {
 		o.StorePathCommitLog = filepath.Join(o.StorePathRootDir, "commitlog")
 	}
-	if strings.Contains(o.StorePathCommitLog, ",") {
-		return o, fmt.Errorf("storePathCommitLog %q names several folders, which is not built yet", o.StorePathCommitLog)
+	if strings.Contains(o.StorePathRootDir, o.splitter()) {
+		return o, fmt.Errorf("storePathRootDir %q has a %q in it: it names one folder, and Java cannot keep a store in one of such a name; storePathCommitLog can name several", o.StorePathRootDir, o.splitter())
+	}
+	if dirs, _ := o.CommitLogDirs(); len(dirs) == 0 {
+		return o, fmt.Errorf("no folder of storePathCommitLog %q can be written to, readOnlyCommitLogStorePaths is %q", o.StorePathCommitLog, o.ReadOnlyCommitLogStorePaths)
 	}
 	if o.MappedFileSizeCommitLog < 4<<10 {
 		return o, fmt.Errorf("mappedFileSizeCommitLog %d is too small", o.MappedFileSizeCommitLog)
@@ -178,6 +187,37 @@ func (o Options) withDefaults() (Options, error) {
 	o.SyncFlushTimeout = max(o.SyncFlushTimeout, 1)
 	o.FlushIntervalConsumeQueue = max(o.FlushIntervalConsumeQueue, 10)
 	return o, nil
+}
+
+func (o *Options) splitter() string { return cmp.Or(o.MultiPathSplitter, ",") }
+
+// SplitPath returns the folders that a path names, without empty ones and blanks around them.
+// Java: MixAll.MULTI_PATH_SPLITTER.
+func (o *Options) SplitPath(path string) []string {
+	var out []string
+	for p := range strings.SplitSeq(path, o.splitter()) {
+		if p = strings.TrimSpace(p); p != "" && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// CommitLogDirs returns the folders of the CommitLog: those that its files are made in, and those that only
+// hold some, which are named by readOnlyCommitLogStorePaths and may or may not be in storePathCommitLog too.
+// Java: MultiPathMappedFileQueue; it looks at read-only folders only when storePathCommitLog has a separator.
+func (o *Options) CommitLogDirs() (dirs, readOnly []string) {
+	for _, p := range o.SplitPath(o.ReadOnlyCommitLogStorePaths) {
+		if p = filepath.Clean(p); !slices.Contains(readOnly, p) {
+			readOnly = append(readOnly, p)
+		}
+	}
+	for _, p := range o.SplitPath(cmp.Or(o.StorePathCommitLog, filepath.Join(o.StorePathRootDir, "commitlog"))) {
+		if p = filepath.Clean(p); !slices.Contains(readOnly, p) && !slices.Contains(dirs, p) {
+			dirs = append(dirs, p)
+		}
+	}
+	return dirs, readOnly
 }
 
 // totalMemory returns the machine's memory in bytes, by which Java decides what counts as "in memory".

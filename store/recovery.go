@@ -44,6 +44,7 @@ func (s *Store) recover() error {
 	if err := s.log.SetEnd(end, !s.cleanStop || s.dirtyBehind(end)); err != nil {
 		return err
 	}
+	end = s.log.End()
 	if err := s.loadQueues(); err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (s *Store) refuseForeign(root string, there []fsys.Entry) error {
 func (s *Store) findEnd() (start, end int64, err error) {
 	start = s.scanStart()
 	s.verifiedFrom = start
-	s.o.Progress.begin(StepScan, start, s.filesEnd()-start)
+	s.o.Progress.begin(StepScan, start, s.log.FilesEnd()-start)
 	w := walker{s: s, sc: s.log.ScanAhead(start), end: -1}
 	defer w.sc.Close()
 	files := s.log.VerifyFiles(start, s.o.Progress.ahead)
@@ -110,15 +111,6 @@ func (s *Store) findEnd() (start, end int64, err error) {
 	return start, w.sc.At(), nil
 }
 
-// filesEnd returns where the last file of the log ends.
-func (s *Store) filesEnd() int64 {
-	starts := s.log.FileStarts()
-	if len(starts) == 0 {
-		return 0
-	}
-	return starts[len(starts)-1] + s.log.FileSize()
-}
-
 func fileStart(l *commitlog.Log, offset int64) int64 { return offset - offset%l.FileSize() }
 
 // queuesEnd returns where the log's last unit points behind, at most start: an operator may have removed
@@ -137,7 +129,7 @@ func (s *Store) scanStart() int64 {
 	if len(starts) == 0 {
 		return 0
 	}
-	first, end := starts[0], s.filesEnd()
+	first, end := starts[0], s.log.FilesEnd()
 	if p := s.cp.logicsPhysicalOffset; p > 0 && p >= first && p <= end {
 		if s.cleanStop && p == s.wm.offset {
 			return p
@@ -171,6 +163,9 @@ func (s *Store) dirtyBehind(end int64) bool {
 
 func (s *Store) loadQueues() error {
 	s.cq.Torn = !s.cleanStop
+	if err := s.refuseLostEnd(); err != nil {
+		return err
+	}
 	s.o.Progress.begin(StepQueues, 0, 0)
 	s.cq.Loading = func(done, total int) {
 		if done == 0 {
@@ -191,6 +186,26 @@ func (s *Store) loadQueues() error {
 		s.put(t, old, q)
 	}
 	return nil
+}
+
+// refuseLostEnd stops where the log's last file is missing: it may be in a folder we were not told of. The watermark
+// tells after our own stop; of Java's there are its checkpoint and a unit that name a record no file holds, though
+// it was stopped cleanly.
+func (s *Store) refuseLostEnd() error {
+	last, end := s.cp.logicsPhysicalOffset, s.log.FilesEnd()
+	if !s.cleanStop || end == 0 || last < end {
+		return nil
+	}
+	lost := false
+	_, err := consumequeue.Load(&s.cq, func(_ *consumequeue.Queue, _ int64, u consumequeue.Unit) bool {
+		lost = lost || u.PhysicalOffset == last
+		return true // nothing is cut
+	})
+	if err != nil || !lost { // Java does not take the checkpoint back when it cuts the log
+		return err
+	}
+	return fmt.Errorf("the commit log ends at %d, but there was a message at %d at the last stop: messages are lost%s; nothing was changed; to go on without them, remove %s",
+		end, last, s.missing(end), checkpointPath(s.o.StorePathRootDir))
 }
 
 // matches reports whether a queue's last unit may stay: it points to the record it should, or this store has

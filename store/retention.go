@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -54,11 +53,17 @@ type keeper struct {
 	index   interface{ RemoveBefore(minPhysical int64) error } // nil: there is none
 	cleaned int64                                              // the first physical offset that the queues were cleaned for
 	queues  []*consumequeue.Queue                              // that have files to be removed
-	trash   []*segment.File                                    // moved out of the log, perhaps with readers in them
+	trash   []removed                                          // moved out of the log
 	pressed string                                             // the last warning
 }
 
-func (s *Store) openRetention() error {
+// removed is a file that is moved out of the log, perhaps with readers in it.
+type removed struct {
+	file *segment.File
+	path string
+}
+
+func (s *Store) openRetention() {
 	k, o := &s.keeper, &s.o
 	hours, err := retention.ParseHours(o.DeleteWhen)
 	if err != nil {
@@ -71,12 +76,7 @@ func (s *Store) openRetention() error {
 	k.uptime = func() time.Duration { return time.Since(opened) }
 	k.ask, k.wake = make(chan func()), make(chan struct{}, 1)
 	k.stop, k.done = make(chan struct{}), make(chan struct{})
-	return o.FS.MkdirAll(s.trashDir())
-}
-
-// trashDir is beside the log, so that a file moves there by its name alone.
-func (s *Store) trashDir() string {
-	return filepath.Join(s.o.StorePathCommitLog, "..", "skylark", "trash")
+	s.disks() // the first file that is prepared should know which are full
 }
 
 // retentionLoop removes files and watches the disks.
@@ -159,44 +159,55 @@ func (s *Store) CleanQueues() error {
 // clean is one round.
 func (s *Store) clean() {
 	k := &s.keeper
-	now, disks := s.o.Now(), s.disks()
+	now := s.o.Now()
+	log, queues := s.disks()
 	doubtful, jumped := k.clock.Look(now, k.uptime())
 	if jumped {
 		s.o.Logger.Warn().Time("now", now).Msg("the clock has jumped ahead by more than a day; for an hour no file is deleted for its age")
 	}
-	state := retention.State{Now: now, Distrust: doubtful, Disks: disks, Total: int64(len(s.log.FileStarts())) * s.log.FileSize()}
+	state := retention.State{Now: now, Distrust: doubtful, Log: log, Queues: queues, Total: int64(len(s.log.FileStarts())) * s.log.FileSize()}
 	if n := k.manual.Load(); n > 0 && !doubtful {
 		state.Manual = true
 		k.manual.CompareAndSwap(n, n-1)
 	}
 	plan := k.rules.Plan(state)
 	if plan.Why != "" && s.removeFiles(plan, now) > 0 {
-		disks = s.disks()
+		log, queues = s.disks()
 	}
-	s.refuseWrites(disks)
+	s.refuseWrites(log, queues)
 	if err := s.cleanQueues(); err != nil {
 		s.o.Logger.Error().Err(err).Msg("cannot clean the consume queues, trying again")
 	}
 	s.emptyTrash()
 }
 
-func (s *Store) disks() []retention.Disk {
-	var out []retention.Disk
-	for _, dir := range []string{s.o.StorePathCommitLog, s.cq.Dir} {
+// disks looks at the disks that CommitLog files are made on and at that of the ConsumeQueues, and tells the log
+// which of its folders are to be spared.
+func (s *Store) disks() (log retention.Disks, queues retention.Disk) {
+	look := func(dir string) retention.Disk {
 		d, err := s.o.DiskUsage(dir)
 		if err != nil {
 			s.o.Logger.Warn().Err(err).Msg("cannot tell how full the disk is")
-			continue
 		}
-		out = append(out, retention.Disk{Path: dir, Disk: d})
+		return retention.Disk{Path: dir, Disk: d}
 	}
-	return out
+	var full []string
+	dirs, _ := s.o.CommitLogDirs()
+	for _, dir := range dirs {
+		d := look(dir)
+		log = append(log, d)
+		if s.keeper.rules.Full(d) {
+			full = append(full, dir)
+		}
+	}
+	s.log.SetFull(full)
+	return log, look(s.cq.Dir)
 }
 
 // refuseWrites makes Submit refuse messages, or take them again.
-func (s *Store) refuseWrites(disks []retention.Disk) {
+func (s *Store) refuseWrites(log retention.Disks, queues retention.Disk) {
 	old := s.refuse.Load()
-	why := s.keeper.rules.Refuse(disks, old != nil)
+	why := s.keeper.rules.Refuse(log, queues, old != nil)
 	switch {
 	case why == "" && old != nil:
 		s.refuse.Store(nil)
@@ -213,14 +224,10 @@ func (s *Store) refuseWrites(disks []retention.Disk) {
 // What recovery would have to read stays: records that are not durable, or that no durable unit points to.
 func (s *Store) removeFiles(plan retention.Plan, now time.Time) int {
 	k := &s.keeper
-	entries, err := s.log.Entries()
+	files, err := s.logFiles()
 	if err != nil {
 		s.o.Logger.Error().Err(err).Msg("cannot look at the commit log's files, trying again")
 		return 0
-	}
-	files := make([]retention.File, len(entries))
-	for i, base := range s.log.FileStarts()[:len(entries)] {
-		files[i] = retention.File{Base: base, Size: s.log.FileSize(), Modified: entries[i].Modified}
 	}
 	removals := k.rules.Choose(plan, now, min(s.durable.Load(), s.flushed.Load()), files)
 	if len(removals) == 0 {
@@ -236,9 +243,9 @@ func (s *Store) removeFiles(plan retention.Plan, now time.Time) int {
 			return i
 		}
 		name := segment.Name(r.Base)
-		f, err := s.log.RemoveFirst(filepath.Join(s.trashDir(), name))
+		f, path, err := s.log.RemoveFirst()
 		if f != nil {
-			k.trash = append(k.trash, f)
+			k.trash = append(k.trash, removed{f, path})
 			k.removedFiles.Add(1)
 			k.removedBytes.Add(r.Size)
 			s.o.Logger.Info().Str("file", name).Time("modified", r.Modified).Str("reason", string(r.Reason)).Str("why", plan.Why).Msg("commit log file deleted")
@@ -250,6 +257,25 @@ func (s *Store) removeFiles(plan retention.Plan, now time.Time) int {
 		s.emptyTrash()
 	}
 	return len(removals)
+}
+
+// logFiles returns the files of the log, read-only ones too: what they hold has its time as well.
+func (s *Store) logFiles() ([]retention.File, error) {
+	entries, dirs, err := s.log.Entries()
+	if err != nil {
+		return nil, err
+	}
+	disks := map[string]uint64{}
+	files := make([]retention.File, len(entries))
+	for i, base := range s.log.FileStarts()[:len(entries)] {
+		id, known := disks[dirs[i]]
+		if !known {
+			d, _ := s.o.DiskUsage(dirs[i]) // without it removing a file counts for no disk
+			id, disks[dirs[i]] = d.ID, d.ID
+		}
+		files[i] = retention.File{Base: base, Size: s.log.FileSize(), Modified: entries[i].Modified, Disk: id}
+	}
+	return files, nil
 }
 
 // pause waits and reports whether the store still runs.
@@ -266,15 +292,15 @@ func (s *Store) pause(d time.Duration) bool {
 
 // emptyTrash deletes removed files that nobody reads any more.
 func (s *Store) emptyTrash() {
-	var left []*segment.File
-	for _, f := range s.keeper.trash {
-		if !f.Idle() {
-			left = append(left, f)
+	var left []removed
+	for _, r := range s.keeper.trash {
+		if !r.file.Idle() {
+			left = append(left, r)
 			continue
 		}
-		if err := s.shred(segment.Name(f.Base)); err != nil {
+		if err := s.shred(r.path); err != nil {
 			s.o.Logger.Error().Err(err).Msg("cannot delete a file in the trash, trying again")
-			left = append(left, f)
+			left = append(left, r)
 		}
 	}
 	s.keeper.trash = left
@@ -282,9 +308,9 @@ func (s *Store) emptyTrash() {
 
 // sweepTrash deletes what the last run left.
 func (s *Store) sweepTrash() {
-	left, err := s.o.FS.List(s.trashDir())
-	for _, e := range left {
-		err = errors.Join(err, s.shred(e.Name))
+	left, err := s.log.Trash()
+	for _, path := range left {
+		err = errors.Join(err, s.shred(path))
 	}
 	if err != nil {
 		s.o.Logger.Error().Err(err).Msg("cannot empty the trash")
@@ -293,8 +319,7 @@ func (s *Store) sweepTrash() {
 
 // shred deletes a file of the trash step by step; it gives up half-way when the store closes, and the next
 // start goes on.
-func (s *Store) shred(name string) error {
-	path := filepath.Join(s.trashDir(), name)
+func (s *Store) shred(path string) error {
 	f, err := s.o.FS.Open(path, false)
 	if err != nil {
 		return err

@@ -162,7 +162,7 @@ func TestExpiredFilesGo(t *testing.T) {
 	w.now.Add((16 * time.Hour).Milliseconds()) // 04:00: the fourth is old enough by now, the others are not
 	step(t, s)
 	require.Equal(t, files-4, logFiles(t, o))
-	require.NoFileExists(t, filepath.Join(s.trashDir(), segment.Name(0)))
+	require.NoFileExists(t, filepath.Join(o.StorePathRootDir, "skylark", "trash", segment.Name(0)))
 	require.Equal(t, 4*o.MappedFileSizeCommitLog, s.Stats().MinPhysical)
 	require.EqualValues(t, 4, s.Stats().RemovedFiles)
 	require.Equal(t, 4*o.MappedFileSizeCommitLog, s.Stats().RemovedBytes)
@@ -510,7 +510,7 @@ func TestKilledWhileRemoving(t *testing.T) {
 			verifyFrom(t, r, topic, id, n)
 			requireTight(t, r, topic, id)
 		}
-		left, err := os.ReadDir(r.trashDir())
+		left, err := r.log.Trash()
 		require.NoError(t, err)
 		require.Empty(t, left, "the trash is emptied")
 		fill(t, r, 3, n)

@@ -1,12 +1,11 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/fsys"
 )
 
 // roundWriter gathers the pieces of a round and writes them, file by file. A full disk costs the groups
@@ -33,7 +32,7 @@ func (w *roundWriter) run() {
 				return
 			}
 			err := w.s.log.Ready()
-			if isFull(err) {
+			if fsys.IsFull(err) {
 				w.turnAway(g, err)
 				w.first = i + 1
 				continue
@@ -100,7 +99,7 @@ func (w *roundWriter) flush(i, recs int) {
 		w.first, w.split = i, recs > 0
 		w.room = w.room || w.s.fullAtWrite
 		w.s.fullAtWrite = false
-	case isFull(err) && !w.split:
+	case fsys.IsFull(err) && !w.split:
 		if w.err = w.s.log.Clear(w.end); w.err == nil {
 			w.takeBack(i, recs, err)
 			w.s.fullAtWrite = true
@@ -137,7 +136,7 @@ func (w *roundWriter) roll(i, recs int) {
 		return
 	}
 	err := w.s.log.Fill()
-	if isFull(err) && !w.split {
+	if fsys.IsFull(err) && !w.split {
 		if err2 := w.s.log.Clear(w.end + message.BlankSize); err2 == nil {
 			w.turnAway(w.groups[i], err)
 			w.s.fullAtWrite = true
@@ -151,9 +150,6 @@ func (w *roundWriter) turnAway(g *Group, err error) {
 	g.err = fmt.Errorf("%w: %w", ErrNoSpace, err)
 	w.full = g.err
 }
-
-// isFull reports errors that space would cure.
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // turnAway tells the owners of groups there was no room for, and returns the others.
 func (s *Store) turnAway(groups []*Group) []*Group {

@@ -145,15 +145,17 @@ func (s *Store) open() error {
 	}
 	s.cq = consumequeue.Config{FS: s.o.FS, Dir: filepath.Join(root, "consumequeue"), FileSize: s.o.MappedFileSizeConsumeQueue,
 		Handles: segment.NewHandles(s.o.FS, openFiles)}
-	s.log, err = commitlog.Open(commitlog.Options{FS: s.o.FS, Dir: s.o.StorePathCommitLog, PrepDir: filepath.Join(s.o.StorePathCommitLog, "..", "skylark", "prep"),
+	dirs, readOnly := s.o.CommitLogDirs()
+	if len(readOnly) > 0 && !strings.Contains(s.o.StorePathCommitLog, s.o.splitter()) {
+		s.o.Logger.Warn().Str("storePathCommitLog", s.o.StorePathCommitLog).Msg("Java would not look at readOnlyCommitLogStorePaths, because storePathCommitLog names one folder only")
+	}
+	s.log, err = commitlog.Open(commitlog.Options{FS: s.o.FS, Dirs: dirs, ReadOnly: readOnly,
 		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes})
 	if err != nil {
 		return err
 	}
-	if err := s.openRetention(); err != nil {
-		return err
-	}
-	for _, d := range []string{root, s.o.StorePathCommitLog} {
+	s.openRetention()
+	for _, d := range append(dirs, root) {
 		if err := fsys.SyncParents(s.o.FS, d); err != nil {
 			return err
 		}

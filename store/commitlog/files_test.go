@@ -104,7 +104,7 @@ func (f *notedFile) Zero(off, n int64) error {
 
 func openNoted(t *testing.T) (*Log, *noted, string) {
 	fs, dir := &noted{}, t.TempDir()
-	l, err := Open(Options{FS: fs, Dir: filepath.Join(dir, "commitlog"), PrepDir: filepath.Join(dir, "prep"), FileSize: fileSize, CacheBytes: 1 << 20})
+	l, err := Open(Options{FS: fs, Dirs: []string{filepath.Join(dir, "commitlog")}, FileSize: fileSize, CacheBytes: 1 << 20})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	return l, fs, dir
@@ -116,11 +116,11 @@ func TestNextFileIsMadeAhead(t *testing.T) {
 	l, fs, dir := openNoted(t)
 	write(t, l, 2000)
 	require.Equal(t, []string{"allocate next", "sync next", "rename ", "write "}, fs.taken())
-	require.NoFileExists(t, filepath.Join(dir, "prep", "next"))
+	require.NoFileExists(t, filepath.Join(dir, "skylark", "prep", "next"))
 	write(t, l, 100) // past the half
 	<-l.prepare()
 	require.Equal(t, []string{"write ", "allocate next", "sync next"}, fs.taken()[:3])
-	info, err := os.Stat(filepath.Join(dir, "prep", "next"))
+	info, err := os.Stat(filepath.Join(dir, "skylark", "prep", "next"))
 	require.NoError(t, err)
 	require.EqualValues(t, fileSize, info.Size())
 	require.Len(t, l.FileStarts(), 1, "Java must not find a file that is not needed yet")
@@ -228,7 +228,7 @@ func TestSetEndAtEveryPlace(t *testing.T) {
 			}
 			require.NoError(t, l.Close())
 			fs := &noted{}
-			l, err := Open(Options{FS: fs, Dir: filepath.Join(dir, "commitlog"), PrepDir: filepath.Join(dir, "prep"), FileSize: fileSize})
+			l, err := Open(Options{FS: fs, Dirs: []string{filepath.Join(dir, "commitlog")}, FileSize: fileSize})
 			require.NoError(t, err)
 			defer l.Close()
 			before, err := os.ReadFile(filepath.Join(dir, "commitlog", segment.Name(x.end-x.end%fileSize)))

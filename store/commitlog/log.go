@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,10 +23,13 @@ import (
 
 // Options of a Log.
 type Options struct {
-	FS       fsys.FS
-	Dir      string // <root>/commitlog
-	PrepDir  string // where the next file is prepared, on the same file system
-	FileSize int64  // Java: mappedFileSizeCommitLog
+	FS fsys.FS
+	// Dirs are the folders that files are made in, clean paths, at least one. Java: storePathCommitLog.
+	Dirs []string
+	// ReadOnly are folders that hold files and get no new ones; they need not exist. None may be among Dirs.
+	// Java: readOnlyCommitLogStorePaths.
+	ReadOnly []string
+	FileSize int64 // Java: mappedFileSizeCommitLog
 	// CacheBytes bounds the memory of the read cache.
 	CacheBytes int
 }
@@ -40,34 +43,30 @@ type Log struct {
 	end atomic.Int64 // offset behind the last record
 
 	mu       sync.Mutex // guards the preparation of the next file
-	prepared string
+	prepared spare
 	prepErr  error
-	prepDone chan struct{} // nil: none is running
-	newNames atomic.Bool   // a file was added since the last Sync
+	prepDone chan struct{}            // nil: none is running
+	full     atomic.Pointer[[]string] // folders to be spared
+	namesMu  sync.Mutex               // held while names are made durable
+	newNames atomic.Bool              // a file was added since the last Sync
 }
 
 // Open opens the files. The end of the log is not known until the owner has scanned it and calls SetEnd.
 func Open(o Options) (*Log, error) {
-	for _, d := range []string{o.Dir, o.PrepDir} {
+	for _, d := range o.Dirs {
 		if err := o.FS.MkdirAll(d); err != nil {
 			return nil, fmt.Errorf("cannot make folder %s: %w", d, err)
 		}
 	}
-	// A file that was being prepared is of no use: nobody knows how far it got.
-	left, err := o.FS.List(o.PrepDir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot list %s: %w", o.PrepDir, err)
-	}
-	for _, e := range left {
-		if err := o.FS.Remove(filepath.Join(o.PrepDir, e.Name)); err != nil {
-			return nil, fmt.Errorf("cannot remove unfinished file: %w", err)
-		}
-	}
-	files, err := segment.Open(o.FS, o.Dir, o.FileSize)
-	if err != nil {
+	o.Dirs = slices.Sorted(slices.Values(o.Dirs))
+	l := &Log{o: o, cache: newCache(o.CacheBytes)}
+	if err := l.removePrepared(); err != nil {
 		return nil, err
 	}
-	l := &Log{o: o, files: files, cache: newCache(o.CacheBytes)}
+	var err error
+	if l.files, err = segment.Open(o.FS, l.dirs(), o.FileSize); err != nil {
+		return nil, err
+	}
 	l.newNames.Store(true) // the last process may have died between adding a file and syncing the folder
 	return l, nil
 }
@@ -83,6 +82,12 @@ func (l *Log) FileSize() int64 { return l.o.FileSize }
 
 // Left returns how many bytes the current file has left at offset.
 func (l *Log) Left(offset int64) int64 { return l.o.FileSize - offset%l.o.FileSize }
+
+// FilesEnd returns the offset behind the last file's last byte, 0 without files.
+func (l *Log) FilesEnd() int64 { return l.files.End() }
+
+// Where names the folders, for messages.
+func (l *Log) Where() string { return l.files.Where() }
 
 // FileStarts returns the offsets at which files begin.
 func (l *Log) FileStarts() []int64 {
@@ -144,15 +149,12 @@ func (l *Log) prepare() chan struct{} {
 	}
 	done := make(chan struct{})
 	l.prepDone = done
+	base := l.files.End()
 	go func() {
 		defer close(done)
-		path := filepath.Join(l.o.PrepDir, "next")
-		err := allocate(l.o.FS, path, l.o.FileSize)
-		if err != nil {
-			_ = l.o.FS.Remove(path) // what it got of the space is needed
-		}
+		next, err := l.makeNext(base)
 		l.mu.Lock()
-		l.prepared, l.prepErr = path, err
+		l.prepared, l.prepErr = next, err
 		l.mu.Unlock()
 	}()
 	return done
@@ -178,11 +180,17 @@ func (l *Log) roll(base int64) (*segment.File, error) {
 	if err := l.Ready(); err != nil {
 		return nil, err
 	}
+	if len(l.o.Dirs)+len(l.o.ReadOnly) > 1 {
+		// One disk keeps the order of names, several do not: the last file must not be lost when this one is not.
+		if err := l.syncNames(); err != nil {
+			return nil, err
+		}
+	}
 	l.mu.Lock()
-	path := l.prepared
-	l.prepDone, l.prepared = nil, ""
+	next := l.prepared
+	l.prepDone, l.prepared = nil, spare{}
 	l.mu.Unlock()
-	f, err := l.files.Add(path, base)
+	f, err := l.files.Add(next.path, next.dir, base)
 	if err == nil {
 		l.newNames.Store(true)
 	}
@@ -225,10 +233,8 @@ func (l *Log) Clear(to int64) error {
 
 // Sync makes [from, to) durable. An error is final: what is durable is unknown from then on.
 func (l *Log) Sync(from, to int64) error {
-	if l.newNames.Swap(false) {
-		if err := l.files.SyncDir(); err != nil {
-			return err
-		}
+	if err := l.syncNames(); err != nil {
+		return err
 	}
 	for at := from; at < to; at += l.Left(at) {
 		f := l.files.Find(at)
@@ -344,26 +350,6 @@ func (l *Log) Record(dst []byte, offset int64) ([]byte, message.Record, error) {
 	return dst, r, nil
 }
 
-// RemoveFirst moves the first file of several to the path trash, and its records are gone. The caller
-// deletes it when no reader is in it any more.
-func (l *Log) RemoveFirst(trash string) (*segment.File, error) { return l.files.RemoveFirst(trash) }
-
-// Entries returns the files of the log with their times, in order.
-func (l *Log) Entries() ([]fsys.Entry, error) {
-	all, err := l.o.FS.List(l.o.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot list %s: %w", l.o.Dir, err)
-	}
-	row := l.files.All()
-	out := make([]fsys.Entry, 0, len(row))
-	for _, e := range all {
-		if n := len(out); n < len(row) && !e.Dir && e.Name == filepath.Base(row[n].Path()) {
-			out = append(out, e)
-		}
-	}
-	return out, nil
-}
-
 // Trim gives back the memory of cached blocks that nobody used since the last Trim.
 func (l *Log) Trim() { l.cache.trim() }
 
@@ -374,7 +360,8 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	if done != nil {
 		<-done
-		_ = l.o.FS.Remove(filepath.Join(l.o.PrepDir, "next"))
+		_ = l.o.FS.Remove(l.prepared.path)
 	}
+	l.removeInside()
 	return l.files.Close()
 }

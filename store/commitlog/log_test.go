@@ -19,7 +19,7 @@ const fileSize = 4 << 10
 
 func open(t testing.TB, dir string, size int64) *Log {
 	t.Helper()
-	l, err := Open(Options{FS: fsys.OS{}, Dir: filepath.Join(dir, "commitlog"), PrepDir: filepath.Join(dir, "prep"), FileSize: size, CacheBytes: 1 << 20})
+	l, err := Open(Options{FS: fsys.OS{}, Dirs: []string{filepath.Join(dir, "commitlog")}, FileSize: size, CacheBytes: 1 << 20})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	return l
@@ -246,15 +246,16 @@ func TestCacheReadsWhatTheFilesHold(t *testing.T) {
 
 func TestUnfinishedNextFileIsThrownAway(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "prep"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "prep", "next"), []byte("half"), 0o644))
+	prep := filepath.Join(dir, "skylark", "prep")
+	require.NoError(t, os.MkdirAll(prep, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(prep, "next"), []byte("half"), 0o644))
 	l := open(t, dir, fileSize)
 	for range 10 {
 		write(t, l, 1000)
 	}
 	require.NoError(t, l.Sync(0, l.End()))
 	require.NoError(t, l.Close())
-	left, err := os.ReadDir(filepath.Join(dir, "prep"))
+	left, err := os.ReadDir(prep)
 	require.NoError(t, err)
 	require.Empty(t, left)
 }

@@ -186,7 +186,8 @@ func (s *Scanner) here() (message.Record, bool) {
 }
 
 // SetEnd makes offset the end of the log. Files that begin at or behind it are removed. With clear, what
-// follows it in its file is zeroed and made durable, so that records behind a cut can never come back.
+// follows it in its file is zeroed and made durable, so that records behind a cut can never come back. A file
+// of a read-only folder is closed; then the end is that of the file.
 func (l *Log) SetEnd(offset int64, clear bool) error {
 	f := l.files.Find(offset)
 	if f == nil || f.Base == offset {
@@ -208,7 +209,10 @@ func (l *Log) SetEnd(offset int64, clear bool) error {
 		}
 	}
 	l.end.Store(offset)
-	if offset-f.Base >= l.o.FileSize/2 {
+	if err := l.closeReadOnly(); err != nil {
+		return err
+	}
+	if l.End()-f.Base >= l.o.FileSize/2 {
 		l.prepare()
 	}
 	return nil

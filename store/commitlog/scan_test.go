@@ -173,7 +173,7 @@ func TestValidBehindFindsTheNearest(t *testing.T) {
 // TestScanOverPieces has records across the scanner's read size, so that its buffer is filled anew inside one.
 func TestScanOverPieces(t *testing.T) {
 	const size = 2*scanPiece + 100_000
-	l, err := Open(Options{FS: fsys.OS{}, Dir: t.TempDir(), PrepDir: t.TempDir(), FileSize: size})
+	l, err := Open(Options{FS: fsys.OS{}, Dirs: []string{filepath.Join(t.TempDir(), "commitlog")}, FileSize: size})
 	require.NoError(t, err)
 	defer l.Close()
 	var want []int64

@@ -22,6 +22,9 @@ type FS interface {
 	Rename(from, to string) error
 	// Link gives the file at from a second name, which must be free.
 	Link(from, to string) error
+	// Joined reports whether Rename can move files from one folder to the other: both lie on the same mount of
+	// the same file system.
+	Joined(from, to string) (bool, error)
 	Remove(path string) error
 	RemoveAll(path string) error
 	// SyncDir makes a folder's names durable.
@@ -109,6 +112,18 @@ func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 
 // Link implements FS.
 func (OS) Link(from, to string) error { return os.Link(from, to) }
+
+// Joined implements FS. Devices alone do not tell: a container mounts folders of one disk one by one.
+func (OS) Joined(from, to string) (bool, error) {
+	var a, b unix.Stat_t
+	for path, st := range map[string]*unix.Stat_t{from: &a, to: &b} {
+		if err := unix.Stat(path, st); err != nil {
+			return false, &os.PathError{Op: "stat", Path: path, Err: err}
+		}
+	}
+	// Linux compares the mounts before it looks at the names, the last of which no rename takes: EBUSY.
+	return a.Dev == b.Dev && unix.Rename(from+"/skylark", to+"/.") != unix.EXDEV, nil
+}
 
 // Remove implements FS.
 func (OS) Remove(path string) error { return os.Remove(path) }

@@ -62,10 +62,15 @@ type Disk struct {
 	fsys.Disk
 }
 
+// Disks are those of folders that stand in for each other: as long as one has room there is room. A disk of
+// which nothing is known is not counted. Java: CleanCommitLogService takes the one least used.
+type Disks []Disk
+
 // File is a CommitLog file.
 type File struct {
 	Base, Size int64
 	Modified   time.Time
+	Disk       uint64 // fsys.Disk.ID
 }
 
 // State is what a round finds.
@@ -73,8 +78,9 @@ type State struct {
 	Now      time.Time // wall clock, in the zone of Rules.Hours
 	Distrust bool      // the wall clock has jumped: ages prove nothing
 	Manual   bool      // the operator asked for expired files to go now
-	Disks    []Disk
-	Total    int64 // bytes of all CommitLog files
+	Log      Disks     // that CommitLog files are made on
+	Queues   Disk      // of the ConsumeQueues
+	Total    int64     // bytes of all CommitLog files
 }
 
 // Reason says why a file goes.
@@ -94,8 +100,11 @@ type Plan struct {
 	// Pressed is set when a disk or a limit is the cause, so that it is worth a warning when nothing can go.
 	Pressed bool
 
-	expired    bool  // files past their age go
-	full, over int64 // bytes that go whatever their age: for the disk, for the size limit
+	expired bool  // files past their age go
+	over    int64 // bytes that go whatever their age, for the size limit
+	queues  int64 // the same for the disk of the queues
+	// log is the same for the disks of the log, by their ID: until one has room.
+	log map[uint64]int64
 }
 
 // Plan looks at the triggers. Only when something may go do the files have to be looked at.
@@ -103,28 +112,12 @@ func (r Rules) Plan(s State) Plan {
 	var p Plan
 	reasons := []string{}
 	because := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
-	for _, d := range s.Disks {
-		used := d.UsedPercent()
-		if used < 0 {
-			continue
-		}
-		if used > r.MaxUsed {
-			p.expired, p.Pressed = true, true
-			because("%s is above diskMaxUsedSpaceRatio %d", state(d), r.MaxUsed)
-		}
-		if used > r.CleanAbove {
-			p.expired, p.Pressed = true, true
-			p.full = max(p.full, above(d, r.CleanAbove))
-			because("%s is above diskSpaceCleanForciblyRatio %d", state(d), r.CleanAbove)
-		}
-		if d.Usable < r.MinFree {
-			p.expired, p.Pressed = true, true
-			p.full = max(p.full, r.MinFree-d.Usable)
-			because("%s has %d bytes left, skylarkMinFreeBytes is %d", d.Path, d.Usable, r.MinFree)
-		}
-	}
-	if !r.Forcibly {
-		p.full = 0
+	log, queues := r.pressure(s.Log), r.pressure(Disks{s.Queues})
+	p.Pressed = log.pressed || queues.pressed
+	p.expired = p.Pressed
+	reasons = append(append(reasons, log.why...), queues.why...)
+	if r.Forcibly {
+		p.log, p.queues = log.wanted, queues.wanted[s.Queues.ID]
 	}
 	if r.MaxBytes > 0 && s.Total > r.MaxBytes {
 		p.Pressed = true
@@ -141,6 +134,53 @@ func (r Rules) Plan(s State) Plan {
 	}
 	p.Why = strings.Join(reasons, "; ")
 	return p
+}
+
+// pressure is what the fill of disks that stand in for each other asks for.
+type pressure struct {
+	pressed bool // all are so full that files past their age go at any hour
+	why     []string
+	// wanted is what must go from each disk whatever its age for that disk to have room; nil when one has.
+	wanted map[uint64]int64
+}
+
+func (r Rules) pressure(disks Disks) pressure {
+	p := pressure{wanted: map[uint64]int64{}}
+	for _, d := range disks {
+		used := d.UsedPercent()
+		if used < 0 {
+			continue
+		}
+		full := r.Full(d)
+		if used <= r.MaxUsed && !full {
+			return pressure{}
+		}
+		p.pressed = true
+		if used > r.MaxUsed {
+			p.why = append(p.why, fmt.Sprintf("%s is above diskMaxUsedSpaceRatio %d", state(d), r.MaxUsed))
+		}
+		if used > r.CleanAbove {
+			p.why = append(p.why, fmt.Sprintf("%s is above diskSpaceCleanForciblyRatio %d", state(d), r.CleanAbove))
+		}
+		if d.Usable < r.MinFree {
+			p.why = append(p.why, fmt.Sprintf("%s has %d bytes left, skylarkMinFreeBytes is %d", d.Path, d.Usable, r.MinFree))
+		}
+		p.wanted[d.ID] = max(above(d, r.CleanAbove), r.MinFree-d.Usable)
+	}
+	for _, n := range p.wanted {
+		if n <= 0 {
+			p.wanted = nil
+			break
+		}
+	}
+	return p
+}
+
+// Full reports whether a disk is so full that files go whatever their age. Java makes new CommitLog files on
+// other disks then (fullStorePaths).
+func (r Rules) Full(d Disk) bool {
+	used := d.UsedPercent()
+	return used > r.CleanAbove || used >= 0 && d.Usable < r.MinFree
 }
 
 func (r Rules) dueAt(now time.Time) bool {
@@ -172,6 +212,7 @@ type Removal struct {
 func (r Rules) Choose(p Plan, now time.Time, safe int64, files []File) []Removal {
 	var out []Removal
 	freed := int64(0)
+	from := map[uint64]int64{}
 	for i, f := range files {
 		if i == len(files)-1 || f.Base+f.Size > safe || len(out) == r.BatchMax {
 			break
@@ -182,32 +223,62 @@ func (r Rules) Choose(p Plan, now time.Time, safe int64, files []File) []Removal
 			reason = Expired
 		case freed < p.over:
 			reason = TooLarge
-		case freed < p.full:
+		case freed < p.queues || p.short(from):
 			reason = DiskFull
 		}
 		if reason == "" {
 			break
 		}
 		freed += f.Size
+		from[f.Disk] += f.Size
 		out = append(out, Removal{f, reason})
 	}
 	return out
 }
 
-// Refuse returns why no message may be taken, or "". refusing says whether that is so already: then it
-// lasts, as in Java, until the disk is no more than diskSpaceCleanForciblyRatio full.
-func (r Rules) Refuse(disks []Disk, refusing bool) string {
-	for _, d := range disks {
-		used := d.UsedPercent()
-		switch {
-		case used > r.RefuseAbove:
-			return fmt.Sprintf("the disk of %s is %d %% full (diskSpaceWarningLevelRatio %d)", d.Path, used, r.RefuseAbove)
-		case used >= 0 && d.Usable < r.MinFree:
-			return fmt.Sprintf("the disk of %s has %d bytes left (skylarkMinFreeBytes %d)", d.Path, d.Usable, r.MinFree)
-		case refusing && used > r.CleanAbove:
-			return fmt.Sprintf("the disk of %s is still %d %% full (diskSpaceWarningLevelRatio %d was passed, diskSpaceCleanForciblyRatio %d is not reached again)",
-				d.Path, used, r.RefuseAbove, r.CleanAbove)
+// short reports whether no disk of the log has room yet when so much is gone from each.
+func (p Plan) short(freed map[uint64]int64) bool {
+	for disk, n := range p.log {
+		if freed[disk] >= n {
+			return false
 		}
+	}
+	return len(p.log) > 0
+}
+
+// Refuse returns why no message may be taken, or "": the disks of the log are all too full, or that of the
+// queues. refusing says whether that is so already: then it lasts, as in Java, until a disk is no more than
+// diskSpaceCleanForciblyRatio full.
+func (r Rules) Refuse(log Disks, queues Disk, refusing bool) string {
+	for _, disks := range []Disks{log, {queues}} {
+		var why []string
+		known := 0
+		for _, d := range disks {
+			if d.UsedPercent() < 0 {
+				continue
+			}
+			known++
+			if w := r.refuse(d, refusing); w != "" {
+				why = append(why, w)
+			}
+		}
+		if known > 0 && len(why) == known {
+			return strings.Join(why, "; ")
+		}
+	}
+	return ""
+}
+
+func (r Rules) refuse(d Disk, refusing bool) string {
+	used := d.UsedPercent()
+	switch {
+	case used > r.RefuseAbove:
+		return fmt.Sprintf("the disk of %s is %d %% full (diskSpaceWarningLevelRatio %d)", d.Path, used, r.RefuseAbove)
+	case d.Usable < r.MinFree:
+		return fmt.Sprintf("the disk of %s has %d bytes left (skylarkMinFreeBytes %d)", d.Path, d.Usable, r.MinFree)
+	case refusing && used > r.CleanAbove:
+		return fmt.Sprintf("the disk of %s is still %d %% full (diskSpaceWarningLevelRatio %d was passed, diskSpaceCleanForciblyRatio %d is not reached again)",
+			d.Path, used, r.RefuseAbove, r.CleanAbove)
 	}
 	return ""
 }

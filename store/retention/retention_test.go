@@ -23,11 +23,18 @@ func used(path string, n int64) Disk {
 	return Disk{path, fsys.Disk{Total: 1000, Free: 1000 - n, Usable: 1000 - n}}
 }
 
+// on is used with an ID.
+func on(id uint64, path string, n int64) Disk {
+	d := used(path, n)
+	d.ID = id
+	return d
+}
+
 // aged returns files with these ages in hours at t.
 func aged(t time.Time, hours ...int) []File {
 	var out []File
 	for i, h := range hours {
-		out = append(out, File{int64(i) * size, size, t.Add(-time.Duration(h) * time.Hour)})
+		out = append(out, File{int64(i) * size, size, t.Add(-time.Duration(h) * time.Hour), 0})
 	}
 	return out
 }
@@ -41,6 +48,7 @@ func TestWhichFilesGo(t *testing.T) {
 		ages   []int
 		safe   int64
 		want   string
+		disks  []uint64 // that the files are on
 	}{
 		"not the hour":                       {ages: old, want: ""},
 		"the hour":                           {state: State{Now: at(4)}, ages: old, want: "expired expired expired"},
@@ -56,28 +64,37 @@ func TestWhichFilesGo(t *testing.T) {
 		"not what recovery needs":            {state: State{Now: at(4)}, ages: old, safe: 2*size - 1, want: "expired"},
 		"up to what recovery needs":          {state: State{Now: at(4)}, ages: old, safe: 2 * size, want: "expired expired"},
 		"the clock jumped":                   {state: State{Now: at(4), Manual: true, Distrust: true}, ages: old, want: ""},
-		"the clock jumped and the disk fills": {state: State{Distrust: true, Disks: []Disk{used("/d", 760)}}, ages: old,
+		"the clock jumped and the disk fills": {state: State{Distrust: true, Log: Disks{used("/d", 760)}}, ages: old,
 			want: "expired expired expired"},
 		"reserved time of nothing": {change: func(r *Rules) { r.ReservedTime = 0 }, state: State{Now: at(4)}, ages: []int{0, 0, 0}, want: "expired expired"},
 
-		"75 % is not above 75":         {state: State{Disks: []Disk{used("/d", 750)}}, ages: old, want: ""},
-		"above 75, expired ones":       {state: State{Disks: []Disk{used("/d", 751)}}, ages: old, want: "expired expired expired"},
-		"the other disk":               {state: State{Disks: []Disk{used("/d", 1), used("/e", 800)}}, ages: old, want: "expired expired expired"},
-		"85 % is not above 85":         {state: State{Disks: []Disk{used("/d", 850)}}, ages: []int{1, 1, 1}, want: ""},
-		"above 85, any":                {state: State{Disks: []Disk{used("/d", 851)}}, ages: []int{1, 1, 1, 1}, want: "diskFull"},
-		"above 85, as many as needed":  {state: State{Disks: []Disk{used("/d", 960)}}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
-		"above 85, expired ones first": {state: State{Disks: []Disk{used("/d", 960)}}, ages: []int{90, 1, 1, 1}, want: "expired diskFull"},
-		"above 85, never the last":     {state: State{Disks: []Disk{used("/d", 1000)}}, ages: []int{1, 1}, want: "diskFull"},
-		"not forcibly": {change: func(r *Rules) { r.Forcibly = false }, state: State{Disks: []Disk{used("/d", 990)}}, ages: []int{90, 1, 1},
+		"75 % is not above 75":         {state: State{Log: Disks{used("/d", 750)}}, ages: old, want: ""},
+		"above 75, expired ones":       {state: State{Log: Disks{used("/d", 751)}}, ages: old, want: "expired expired expired"},
+		"the other disk":               {state: State{Log: Disks{used("/d", 1)}, Queues: used("/e", 800)}, ages: old, want: "expired expired expired"},
+		"85 % is not above 85":         {state: State{Log: Disks{used("/d", 850)}}, ages: []int{1, 1, 1}, want: ""},
+		"above 85, any":                {state: State{Log: Disks{used("/d", 851)}}, ages: []int{1, 1, 1, 1}, want: "diskFull"},
+		"above 85, as many as needed":  {state: State{Log: Disks{used("/d", 960)}}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
+		"above 85, expired ones first": {state: State{Log: Disks{used("/d", 960)}}, ages: []int{90, 1, 1, 1}, want: "expired diskFull"},
+		"above 85, never the last":     {state: State{Log: Disks{used("/d", 1000)}}, ages: []int{1, 1}, want: "diskFull"},
+		"not forcibly": {change: func(r *Rules) { r.Forcibly = false }, state: State{Log: Disks{used("/d", 990)}}, ages: []int{90, 1, 1},
 			want: "expired"},
-		"an unknown disk": {state: State{Disks: []Disk{{Path: "/d"}}}, ages: old, want: ""},
+		"an unknown disk": {state: State{Log: Disks{{Path: "/d"}}}, ages: old, want: ""},
+
+		"one disk of the log has room":   {state: State{Log: Disks{used("/d", 990), used("/e", 750)}}, ages: old, want: ""},
+		"one has more than the least":    {state: State{Log: Disks{used("/d", 990), used("/e", 760)}}, ages: old, want: "expired expired expired"},
+		"all lack space, one gets some":  {state: State{Log: Disks{on(1, "/d", 990), on(2, "/e", 851)}}, disks: []uint64{1, 2, 1, 2}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
+		"two folders of one disk":        {state: State{Log: Disks{on(1, "/d", 960), on(1, "/e", 960)}}, ages: []int{1, 1, 1, 1}, disks: []uint64{1, 1, 1, 1}, want: "diskFull diskFull"},
+		"files elsewhere give no room":   {state: State{Log: Disks{on(1, "/d", 860)}}, disks: []uint64{3, 3, 1, 1, 1}, ages: []int{1, 1, 1, 1, 1}, want: "diskFull diskFull diskFull"},
+		"the queues' disk, any file":     {state: State{Log: Disks{on(1, "/d", 1)}, Queues: on(2, "/q", 860)}, disks: []uint64{1, 1, 1}, ages: []int{1, 1, 1}, want: "diskFull"},
+		"a disk of the log is not known": {state: State{Log: Disks{{Path: "/d"}, used("/e", 760)}}, ages: old, want: "expired expired expired"},
+		"limits the other way round":     {change: func(r *Rules) { r.MaxUsed = 95 }, state: State{Log: Disks{used("/d", 860)}}, ages: []int{90, 1, 1}, want: "expired"},
 
 		"size":             {change: func(r *Rules) { r.MaxBytes = 450 }, state: State{Total: 600}, ages: []int{1, 1, 1, 1, 1, 1}, want: "tooLarge tooLarge"},
 		"size reached":     {change: func(r *Rules) { r.MaxBytes = 600 }, state: State{Total: 600}, ages: []int{1, 1, 1, 1, 1, 1}, want: ""},
 		"size, unforced":   {change: func(r *Rules) { r.MaxBytes, r.Forcibly = 500, false }, state: State{Total: 600}, ages: old, want: "tooLarge"},
 		"size of a file":   {change: func(r *Rules) { r.MaxBytes = 1 }, state: State{Total: 300}, ages: []int{1, 1, 1}, want: "tooLarge tooLarge"},
-		"free space":       {change: func(r *Rules) { r.MinFree = 500 }, state: State{Disks: []Disk{used("/d", 601)}}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
-		"free space there": {change: func(r *Rules) { r.MinFree = 500 }, state: State{Disks: []Disk{used("/d", 500)}}, ages: []int{1, 1, 1, 1}, want: ""},
+		"free space":       {change: func(r *Rules) { r.MinFree = 500 }, state: State{Log: Disks{used("/d", 601)}}, ages: []int{1, 1, 1, 1}, want: "diskFull diskFull"},
+		"free space there": {change: func(r *Rules) { r.MinFree = 500 }, state: State{Log: Disks{used("/d", 500)}}, ages: []int{1, 1, 1, 1}, want: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := rules()
@@ -93,7 +110,11 @@ func TestWhichFilesGo(t *testing.T) {
 			}
 			p := r.Plan(x.state)
 			got := ""
-			for i, f := range r.Choose(p, x.state.Now, x.safe, aged(x.state.Now, x.ages...)) {
+			files := aged(x.state.Now, x.ages...)
+			for i, disk := range x.disks {
+				files[i].Disk = disk
+			}
+			for i, f := range r.Choose(p, x.state.Now, x.safe, files) {
 				require.EqualValues(t, i*size, f.Base, "only from the front, without a gap")
 				if i > 0 {
 					got += " "
@@ -108,16 +129,20 @@ func TestWhichFilesGo(t *testing.T) {
 
 func TestRefusalNamesItsReason(t *testing.T) {
 	r := rules()
-	require.Empty(t, r.Refuse([]Disk{used("/d", 900)}, false))
-	require.Equal(t, "the disk of /d is 91 % full (diskSpaceWarningLevelRatio 90)", r.Refuse([]Disk{used("/d", 901)}, false))
-	require.Equal(t, "the disk of /e is 100 % full (diskSpaceWarningLevelRatio 90)", r.Refuse([]Disk{used("/d", 901-100), used("/e", 1000)}, false))
-	require.Empty(t, r.Refuse([]Disk{used("/d", 851)}, false))
-	require.Contains(t, r.Refuse([]Disk{used("/d", 851)}, true), "still 86 % full", "as Java: until it is at 85 % again")
-	require.Empty(t, r.Refuse([]Disk{used("/d", 850)}, true))
-	require.Empty(t, r.Refuse([]Disk{{Path: "/gone"}}, true))
+	require.Empty(t, r.Refuse(Disks{used("/d", 900)}, Disk{}, false))
+	require.Equal(t, "the disk of /d is 91 % full (diskSpaceWarningLevelRatio 90)", r.Refuse(Disks{used("/d", 901)}, Disk{}, false))
+	require.Equal(t, "the disk of /e is 100 % full (diskSpaceWarningLevelRatio 90)", r.Refuse(Disks{used("/d", 901-100)}, used("/e", 1000), false))
+	require.Empty(t, r.Refuse(Disks{used("/d", 851)}, Disk{}, false))
+	require.Contains(t, r.Refuse(Disks{used("/d", 851)}, Disk{}, true), "still 86 % full", "as Java: until it is at 85 % again")
+	require.Empty(t, r.Refuse(Disks{used("/d", 850)}, Disk{}, true))
+	require.Empty(t, r.Refuse(Disks{{Path: "/gone"}}, Disk{}, true))
+	require.Empty(t, r.Refuse(Disks{used("/d", 1000), used("/e", 900)}, Disk{}, false), "one disk of the log is enough")
+	require.Equal(t, "the disk of /d is 100 % full (diskSpaceWarningLevelRatio 90); the disk of /e is 91 % full (diskSpaceWarningLevelRatio 90)",
+		r.Refuse(Disks{used("/d", 1000), used("/e", 901), {Path: "/gone"}}, Disk{}, false))
+	require.Empty(t, r.Refuse(Disks{used("/d", 1000), used("/e", 850)}, Disk{}, true))
 	r.MinFree = 300
-	require.Equal(t, "the disk of /d has 299 bytes left (skylarkMinFreeBytes 300)", r.Refuse([]Disk{used("/d", 701)}, false))
-	require.Empty(t, r.Refuse([]Disk{used("/d", 700)}, true))
+	require.Equal(t, "the disk of /d has 299 bytes left (skylarkMinFreeBytes 300)", r.Refuse(Disks{used("/d", 701)}, Disk{}, false))
+	require.Empty(t, r.Refuse(Disks{used("/d", 700)}, Disk{}, true))
 }
 
 func TestBoundsAreJavas(t *testing.T) {

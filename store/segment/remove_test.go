@@ -18,7 +18,7 @@ func TestFirstFileIsRemovedUnderItsReaders(t *testing.T) {
 	dir, trash := t.TempDir(), t.TempDir()
 	row(t, dir, 3)
 	fs := &counting{}
-	s, err := Open(fs, dir, 100)
+	s, err := Open(fs, []string{dir}, 100)
 	require.NoError(t, err)
 	reading := s.Find(50)
 	require.True(t, reading.hold())
@@ -50,7 +50,7 @@ func TestFirstFileIsRemovedUnderItsReaders(t *testing.T) {
 func TestRemovalThatFailsChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	row(t, dir, 2)
-	s, err := Open(&dying{noRename: true}, dir, 100)
+	s, err := Open(&dying{noRename: true}, []string{dir}, 100)
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = s.RemoveFirst(filepath.Join(t.TempDir(), "gone"))
@@ -63,7 +63,7 @@ func TestReadersNeverSeeAClosedFile(t *testing.T) {
 	dir, trash := t.TempDir(), t.TempDir()
 	row(t, dir, 60)
 	fs := &counting{}
-	s, err := Open(fs, dir, 100)
+	s, err := Open(fs, []string{dir}, 100)
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	for range 4 {

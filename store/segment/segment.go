@@ -1,5 +1,6 @@
 // Package segment is a row of files of one fixed size, each named by the offset of its first byte, as
-// Java's MappedFileQueue lays them out: 20 decimal digits, offsets a multiple of the size.
+// Java's MappedFileQueue lays them out: 20 decimal digits, offsets a multiple of the size. The files of one row
+// may lie in several folders (Java: MultiPathMappedFileQueue).
 //
 // Files are read and written at offsets (pread, pwrite), never mapped: a page fault on a mapping stops
 // the Go scheduler's whole slot, and a full disk would be a signal instead of an error.
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -26,7 +28,7 @@ func Name(base int64) string { return fmt.Sprintf("%0*d", NameDigits, base) }
 // Files is a row of files. Readers need no lock; one owner at a time adds and removes.
 type Files struct {
 	fs   fsys.FS
-	dir  string
+	dirs []string
 	size int64
 	mu   sync.Mutex
 	row  atomic.Pointer[[]*File]
@@ -72,59 +74,99 @@ func (f *File) release() error {
 // Idle reports whether a file that was removed from its row is closed: no reader is left in it.
 func (f *File) Idle() bool { return f.refs.Load() == 0 }
 
-// Open reads the folder and opens its files. Like Java it refuses a file whose size is wrong or whose
-// name is no offset, because nothing behind it could be trusted; an empty last file is removed, it was
-// being made when the process died. Sub-folders are not looked at.
-func Open(fs fsys.FS, dir string, size int64) (*Files, error) {
-	s := &Files{fs: fs, dir: dir, size: size}
-	entries, err := fs.List(dir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot list %s: %w", dir, err)
-	}
+// Open reads the folders and opens their files as one row. Like Java it refuses a file whose size is wrong or
+// whose name is no offset, because nothing behind it could be trusted; an empty last file is removed, it was
+// being made when the process died. Sub-folders are not looked at, and a folder that does not exist is empty.
+// Unlike Java it refuses a row with a hole, and a file that is there twice.
+func Open(fs fsys.FS, dirs []string, size int64) (*Files, error) {
+	s := &Files{fs: fs, dirs: dirs, size: size}
 	row := []*File{}
 	s.row.Store(&row)
-	opened := false
-	defer func() {
-		if !opened {
-			_ = s.Close()
+	found, err := s.list()
+	if err == nil {
+		err = s.open(found)
+	}
+	if err == nil {
+		err = s.whole()
+	}
+	if err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// found is what a folder holds.
+type found struct {
+	fsys.Entry
+	dir string
+}
+
+// list returns what all folders hold, by name.
+func (s *Files) list() ([]found, error) {
+	var out []found
+	for _, dir := range s.dirs {
+		entries, err := s.fs.List(dir)
+		if err != nil {
+			return nil, fmt.Errorf("cannot list %s: %w", dir, err)
 		}
-	}()
-	for i, e := range entries {
+		for _, e := range entries {
+			out = append(out, found{e, dir})
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, nil
+}
+
+func (s *Files) open(files []found) error {
+	var row []*File
+	defer func() { s.row.Store(&row) }()
+	for i, e := range files {
 		if e.Dir {
 			continue
 		}
-		path := filepath.Join(dir, e.Name)
-		if e.Size == 0 && i == len(entries)-1 {
-			if err := fs.Remove(path); err != nil {
-				return nil, fmt.Errorf("cannot remove empty file %s: %w", path, err)
+		path := filepath.Join(e.dir, e.Name)
+		if e.Size == 0 && i == len(files)-1 {
+			if err := s.fs.Remove(path); err != nil {
+				return fmt.Errorf("cannot remove empty file %s: %w", path, err)
 			}
 			continue
 		}
 		base, err := strconv.ParseInt(e.Name, 10, 64)
-		if err != nil || base < 0 || base%size != 0 || len(e.Name) < NameDigits {
-			return nil, fmt.Errorf("cannot open %s: the file %q does not belong there", dir, e.Name)
+		if err != nil || base < 0 || base%s.size != 0 || len(e.Name) < NameDigits {
+			return fmt.Errorf("cannot open %s: the file %q does not belong there", e.dir, e.Name)
 		}
-		if e.Size != size {
-			return nil, fmt.Errorf("cannot open %s: %d bytes long, files here have %d", path, e.Size, size)
+		if e.Size != s.size {
+			return fmt.Errorf("cannot open %s: %d bytes long, files here have %d", path, e.Size, s.size)
 		}
-		f, err := fs.Open(path, false)
+		f, err := s.fs.Open(path, false)
 		if err != nil {
-			return nil, fmt.Errorf("cannot open %s: %w", path, err)
+			return fmt.Errorf("cannot open %s: %w", path, err)
 		}
 		row = append(row, newFile(f, base, path))
 	}
-	sort.Slice(row, func(i, j int) bool { return row[i].Base < row[j].Base })
-	for i := 1; i < len(row); i++ {
-		if row[i].Base != row[i-1].Base+size {
-			return nil, fmt.Errorf("cannot open %s: the files between %s and %s are missing", dir, Name(row[i-1].Base), Name(row[i].Base))
-		}
-	}
-	opened = true
-	return s, nil
+	sort.SliceStable(row, func(i, j int) bool { return row[i].Base < row[j].Base })
+	return nil
 }
 
-// Dir returns the folder.
-func (s *Files) Dir() string { return s.dir }
+// whole checks that the row has each file once.
+func (s *Files) whole() error {
+	row := s.All()
+	for i := 1; i < len(row); i++ {
+		before, f := row[i-1], row[i]
+		switch {
+		case f.Base == before.Base:
+			return fmt.Errorf("cannot open the files at offset %d: both %s and %s are there, only one can belong", f.Base, before.path, f.path)
+		case f.Base != before.Base+s.size:
+			return fmt.Errorf("cannot open %s: the files between %s and %s are missing, the first is %s (offset %d); looked for in %s",
+				f.path, Name(before.Base), Name(f.Base), Name(before.Base+s.size), before.Base+s.size, s.Where())
+		}
+	}
+	return nil
+}
+
+// Where names the folders, for messages.
+func (s *Files) Where() string { return strings.Join(s.dirs, " and ") }
 
 // FileSize returns the size of each file.
 func (s *Files) FileSize() int64 { return s.size }
@@ -176,11 +218,11 @@ func (s *Files) ReadAt(p []byte, offset int64) error {
 }
 
 // Add puts the prepared file at path, which has the right size, to the end of the row. It renames it into
-// the folder; SyncDir makes that durable.
-func (s *Files) Add(path string, base int64) (*File, error) {
+// the folder dir, whose names the owner makes durable.
+func (s *Files) Add(path, dir string, base int64) (*File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	to := filepath.Join(s.dir, Name(base))
+	to := filepath.Join(dir, Name(base))
 	if err := s.fs.Rename(path, to); err != nil {
 		return nil, fmt.Errorf("cannot add %s: %w", to, err)
 	}
@@ -194,8 +236,8 @@ func (s *Files) Add(path string, base int64) (*File, error) {
 	return nf, nil
 }
 
-// RemoveFrom deletes the files that begin at or behind base, the last first: whenever the process dies,
-// what is left is a row without a hole.
+// RemoveFrom deletes the files that begin at or behind base, the last first, and those of one folder durably
+// before one of another: whenever the process or the power goes, what is left is a row without a hole.
 func (s *Files) RemoveFrom(base int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,9 +250,11 @@ func (s *Files) RemoveFrom(base int64) error {
 		kept := append([]*File(nil), row[:n]...)
 		s.row.Store(&kept)
 		_ = row[n].release()
-	}
-	if keep < len(row) {
-		return s.SyncDir()
+		if dir := filepath.Dir(row[n].path); n == keep || filepath.Dir(row[n-1].path) != dir {
+			if err := s.fs.SyncDir(dir); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -224,7 +268,7 @@ func (s *Files) RemoveFirst(trash string) (*File, error) {
 		return nil, err
 	}
 	// Not under the lock: an append that needs the next file must not wait for this.
-	return f, s.SyncDir()
+	return f, s.fs.SyncDir(filepath.Dir(f.path))
 }
 
 func (s *Files) dropFirst(trash string) (*File, error) {
@@ -232,7 +276,7 @@ func (s *Files) dropFirst(trash string) (*File, error) {
 	defer s.mu.Unlock()
 	row := s.All()
 	if len(row) < 2 {
-		return nil, fmt.Errorf("BUG: the last file of %s is not to be removed", s.dir)
+		return nil, fmt.Errorf("BUG: the last file of %s is not to be removed", s.Where())
 	}
 	f := row[0]
 	if err := s.fs.Rename(f.path, trash); err != nil {
@@ -243,9 +287,6 @@ func (s *Files) dropFirst(trash string) (*File, error) {
 	_ = f.release()
 	return f, nil
 }
-
-// SyncDir makes the names in the folder durable.
-func (s *Files) SyncDir() error { return s.fs.SyncDir(s.dir) }
 
 // Close closes all files.
 func (s *Files) Close() error {

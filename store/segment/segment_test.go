@@ -30,7 +30,7 @@ func TestRowIsFoundByOffset(t *testing.T) {
 		write(t, dir, Name(base), 100)
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o755))
-	s, err := Open(fsys.OS{}, dir, 100)
+	s, err := Open(fsys.OS{}, []string{dir}, 100)
 	require.NoError(t, err)
 	defer s.Close()
 	require.EqualValues(t, 200, s.Min())
@@ -49,7 +49,7 @@ func TestRowIsFoundByOffset(t *testing.T) {
 
 	prepared := filepath.Join(t.TempDir(), "next")
 	write(t, filepath.Dir(prepared), "next", 100)
-	f, err := s.Add(prepared, 500)
+	f, err := s.Add(prepared, dir, 500)
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(dir, Name(500)), f.Path())
 	require.Equal(t, f, s.Find(500))
@@ -80,7 +80,7 @@ func TestForeignFilesAreRefused(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, Name(0), 100)
 			write(t, dir, x.file, x.size)
-			_, err := Open(fsys.OS{}, dir, 100)
+			_, err := Open(fsys.OS{}, []string{dir}, 100)
 			require.ErrorContains(t, err, x.why)
 		})
 	}
@@ -90,7 +90,7 @@ func TestEmptyLastFileIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, Name(0), 100)
 	write(t, dir, Name(100), 0)
-	s, err := Open(fsys.OS{}, dir, 100)
+	s, err := Open(fsys.OS{}, []string{dir}, 100)
 	require.NoError(t, err)
 	defer s.Close()
 	require.Len(t, s.All(), 1)

@@ -150,6 +150,7 @@ func startNamesrv(c *cli.Context, o namesrv.Options) (*namesrv.Server, error) {
 func brokerOptions(c *cli.Context, log zerolog.Logger) (broker.Options, error) {
 	o := broker.DefaultOptions()
 	o.Logger, o.Store.Logger = log, log
+	o.Store.MultiPathSplitter = systemProperty(splitterProperty)
 	if err := bind(c, log, config.Known(), &o, &o.Store); err != nil {
 		return o, err
 	}
@@ -252,6 +253,7 @@ func runStandalone(c *cli.Context) error {
 	bo.BrokerName, bo.BrokerIP1, bo.BrokerIP2 = "broker-a", "127.0.0.1", "127.0.0.1"
 	bo.ListenPort = int32(c.Int("port"))
 	bo.Store.StorePathRootDir = filepath.Join(dir, "store")
+	bo.Store.MultiPathSplitter = systemProperty(splitterProperty)
 	if err := bind(c, log, config.Known(), &bo, &bo.Store); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func storeCommand(help cli.Flag) *cli.Command {
 	common := func(more ...cli.Flag) []cli.Flag {
 		return append([]cli.Flag{
 			&cli.StringFlag{Name: "configFile", Aliases: []string{"c"}, Usage: "`FILE` of broker properties, for paths and file sizes"},
-			&cli.StringFlag{Name: "commitlog", Usage: "`DIR` of the commit log, when it is not below the store's (storePathCommitLog)"},
+			&cli.StringFlag{Name: "commitlog", Usage: "`DIR` of the commit log, when it is not below the store's (storePathCommitLog); several with a comma between"},
 			&cli.Int64Flag{Name: "mappedFileSizeCommitLog", Usage: "`BYTES` of a commit log file; found from the files when not given"},
 			&cli.Int64Flag{Name: "mappedFileSizeConsumeQueue", Usage: "`BYTES` of a consume queue file; found from the files when not given"},
 			&cli.Int64Flag{Name: "maxHashSlotNum", Usage: "`SLOTS` of an index file; Java's 5000000 when not given"},
@@ -137,9 +137,9 @@ func takesValue(cmd *cli.Command, arg string) bool {
 // them; with -c the file may name the folder instead.
 func inspectOptions(c *cli.Context, least, most int) (inspect.Options, []string, error) {
 	args := c.Args().Slice()
-	o := inspect.Options{}
+	o, s := inspect.Options{}, store.DefaultOptions()
+	s.MultiPathSplitter = systemProperty(splitterProperty)
 	if path := c.String("configFile"); path != "" {
-		s := store.DefaultOptions()
 		sizes := struct {
 			Slots   int64 `prop:"maxHashSlotNum"`
 			Entries int64 `prop:"maxIndexNum"`
@@ -155,17 +155,21 @@ func inspectOptions(c *cli.Context, least, most int) (inspect.Options, []string,
 		for _, w := range properties.Bind(p, &s, &sizes, config.Known()) {
 			fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", path, w)
 		}
-		o = inspect.Options{Root: s.StorePathRootDir, CommitLog: s.StorePathCommitLog, LogFileSize: s.MappedFileSizeCommitLog,
+		o = inspect.Options{LogFileSize: s.MappedFileSizeCommitLog,
 			QueueFileSize: s.MappedFileSizeConsumeQueue, HashSlots: sizes.Slots, IndexEntries: sizes.Entries, DelayLevels: s.MessageDelayLevel}
 		if len(args) == least-1 {
-			args = append([]string{o.Root}, args...)
+			args = append([]string{s.StorePathRootDir}, args...)
 		}
 	}
 	if len(args) < least || len(args) > most {
 		return o, nil, fmt.Errorf("%s wants %s, see --help", c.Command.HelpName, c.Command.ArgsUsage)
 	}
-	o.Root = args[0]
-	set(&o.CommitLog, c.String("commitlog"))
+	o.Root, s.StorePathRootDir = args[0], args[0]
+	if dirs := c.String("commitlog"); dirs != "" {
+		s.StorePathCommitLog, s.ReadOnlyCommitLogStorePaths = dirs, ""
+	}
+	dirs, readOnly := s.CommitLogDirs()
+	o.CommitLog = append(dirs, readOnly...)
 	set(&o.LogFileSize, c.Int64("mappedFileSizeCommitLog"))
 	set(&o.QueueFileSize, c.Int64("mappedFileSizeConsumeQueue"))
 	set(&o.HashSlots, c.Int64("maxHashSlotNum"))

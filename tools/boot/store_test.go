@@ -144,6 +144,31 @@ func TestStoreTakesPathsFromTheFile(t *testing.T) {
 	require.Contains(t, stdout, "16384 bytes long, files here have 1073741824")
 }
 
+// TestStoreOfSeveralFolders: the paths stand in the file, with what JAVA_OPT puts between them, or in a flag.
+func TestStoreOfSeveralFolders(t *testing.T) {
+	dir, elsewhere := smallStore(t), t.TempDir()
+	name := filepath.Join("commitlog", "00000000000000000000")
+	moved := filepath.Join(elsewhere, filepath.Base(name))
+	require.NoError(t, os.Rename(filepath.Join(dir, name), moved))
+	check := func(want int, lines ...string) {
+		t.Helper()
+		conf := file(t, append([]string{"storePathRootDir=" + dir, "mappedFileSizeCommitLog=16384", "mappedFileSizeConsumeQueue=1000", "maxHashSlotNum=16"}, lines...)...)
+		status, stdout, _ := call(t, "skylark", "store", "check", "-c", conf)
+		require.Equal(t, want, status, stdout)
+	}
+	paths := filepath.Join(dir, "commitlog") + "," + elsewhere
+	check(1)
+	check(0, "storePathCommitLog="+paths)
+	check(0, "readOnlyCommitLogStorePaths="+elsewhere)
+	status, stdout, _ := call(t, "skylark", "store", "check", dir, "--commitlog", paths)
+	require.Zero(t, status, stdout)
+	t.Setenv("JAVA_OPT", "-server -Drocketmq.broker.multiPathSplitter=; -Xmx4g")
+	check(1, "storePathCommitLog="+paths)
+	check(0, "storePathCommitLog="+strings.ReplaceAll(paths, ",", ";"))
+	t.Setenv("JAVA_OPT_EXT", "-Drocketmq.broker.multiPathSplitter=::")
+	check(0, "storePathCommitLog="+strings.ReplaceAll(paths, ",", "::"))
+}
+
 func TestStoreRepairRefusesARunningBroker(t *testing.T) {
 	dir := smallStore(t)
 	o := store.DefaultOptions()

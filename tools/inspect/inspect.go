@@ -26,14 +26,14 @@ import (
 
 // Options say where the store is and how it was configured. Sizes that are 0 are found from the files.
 type Options struct {
-	Root           string // storePathRootDir
-	CommitLog      string // storePathCommitLog; empty: <root>/commitlog
-	LogFileSize    int64  // mappedFileSizeCommitLog
-	QueueFileSize  int64  // mappedFileSizeConsumeQueue
-	HashSlots      int64  // maxHashSlotNum; 0: Java's 5,000,000
-	IndexEntries   int64  // maxIndexNum; 0: Java's 20,000,000
-	DelayLevels    string // messageDelayLevel; empty: Java's
-	QueueFileLimit int    // files kept open at once; 0: 512
+	Root           string   // storePathRootDir
+	CommitLog      []string // folders of storePathCommitLog and readOnlyCommitLogStorePaths; none: <root>/commitlog
+	LogFileSize    int64    // mappedFileSizeCommitLog
+	QueueFileSize  int64    // mappedFileSizeConsumeQueue
+	HashSlots      int64    // maxHashSlotNum; 0: Java's 5,000,000
+	IndexEntries   int64    // maxIndexNum; 0: Java's 20,000,000
+	DelayLevels    string   // messageDelayLevel; empty: Java's
+	QueueFileLimit int      // files kept open at once; 0: 512
 
 	// Now is the wall clock; nil: time.Now.
 	Now func() time.Time

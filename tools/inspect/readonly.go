@@ -29,6 +29,7 @@ func (readOnly) List(dir string) ([]fsys.Entry, error) { return fsys.OS{}.List(d
 func (readOnly) MkdirAll(string) error                 { return errReadOnly }
 func (readOnly) Rename(string, string) error           { return errReadOnly }
 func (readOnly) Link(string, string) error             { return errReadOnly }
+func (readOnly) Joined(string, string) (bool, error)   { return false, errReadOnly }
 func (readOnly) Remove(string) error                   { return errReadOnly }
 func (readOnly) RemoveAll(string) error                { return errReadOnly }
 func (readOnly) SyncDir(string) error                  { return errReadOnly }

@@ -100,12 +100,13 @@ func (m *repairer) cannot(format string, args ...any) {
 	m.r.Step("cannot: " + fmt.Sprintf(format, args...))
 }
 
-// asidePath returns where a file of the store goes: the same path below the folder of this repair.
+// asidePath returns where a file of the store goes: the same path below the folder of this repair. A file of a
+// log that lies elsewhere goes by its whole path: there may be several folders.
 func (m *repairer) asidePath(path string) string {
 	if rel, err := filepath.Rel(m.o.Root, path); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
 		return filepath.Join(m.aside, rel)
 	}
-	return filepath.Join(m.aside, "commitlog", filepath.Base(path))
+	return filepath.Join(m.aside, "elsewhere", path)
 }
 
 // move renames a file or folder aside.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -24,14 +25,13 @@ type view struct {
 	o      Options
 	levels []time.Duration
 	root   string
-	logDir string
 	files  *segment.Handles // read-only
 
 	log    []logFile // by base
 	live   int       // files in front of the zero ones at the end
 	logLen int64     // size of each log file
-	odd    []Finding // of the log's folder
-	stray  []string  // paths in the log's folder that Java refuses
+	odd    []Finding // of the log's folders
+	stray  []string  // paths in the log's folders that Java refuses
 	short  []logFile // shorter than they should be
 
 	queueLen  int64 // size of each queue file
@@ -51,17 +51,14 @@ type logFile struct {
 
 // open finds out what is there. It fails with ErrNoStore when nothing is.
 func open(o Options) (*view, error) {
-	if strings.Contains(o.CommitLog, ",") {
-		return nil, fmt.Errorf("cannot check: storePathCommitLog %q names several folders", o.CommitLog)
-	}
 	o = withDefaults(o)
 	levels, err := store.ParseDelayLevels(o.DelayLevels)
 	if err != nil {
 		return nil, err
 	}
-	v := &view{o: o, levels: levels, root: o.Root, logDir: o.CommitLog, files: segment.NewHandles(readOnly{}, o.QueueFileLimit), cpSize: -1}
-	if !isDir(v.logDir) && !isDir(filepath.Join(v.root, "consumequeue")) {
-		return nil, fmt.Errorf("%w in %s: neither %s nor %s is a folder", ErrNoStore, v.root, v.logDir, filepath.Join(v.root, "consumequeue"))
+	v := &view{o: o, levels: levels, root: o.Root, files: segment.NewHandles(readOnly{}, o.QueueFileLimit), cpSize: -1}
+	if !slices.ContainsFunc(o.CommitLog, isDir) && !isDir(filepath.Join(v.root, "consumequeue")) {
+		return nil, fmt.Errorf("%w in %s: neither %s nor %s is a folder", ErrNoStore, v.root, v.logDir(), filepath.Join(v.root, "consumequeue"))
 	}
 	if err := refuseForeign(v.root); err != nil {
 		return nil, err
@@ -85,8 +82,8 @@ func open(o Options) (*view, error) {
 
 func withDefaults(o Options) Options {
 	d := store.DefaultOptions()
-	if o.CommitLog == "" {
-		o.CommitLog = filepath.Join(o.Root, "commitlog")
+	if len(o.CommitLog) == 0 {
+		o.CommitLog = []string{filepath.Join(o.Root, "commitlog")}
 	}
 	if o.DelayLevels == "" {
 		o.DelayLevels = d.MessageDelayLevel
@@ -105,6 +102,9 @@ func withDefaults(o Options) Options {
 	}
 	return o
 }
+
+// logDir names the folders of the log.
+func (v *view) logDir() string { return strings.Join(v.o.CommitLog, " and ") }
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)
@@ -213,12 +213,17 @@ func (v *view) find(s Severity, file string, at int64, format string, args ...an
 }
 
 func (v *view) listLog() error {
-	row, stray, err := segments(v.logDir)
-	if err != nil {
-		return err
+	var row []logFile
+	for _, dir := range v.o.CommitLog {
+		files, stray, err := segments(dir)
+		if err != nil {
+			return err
+		}
+		row = append(row, files...)
+		v.stray = append(v.stray, stray...)
 	}
-	v.stray = stray
-	for _, path := range stray {
+	sort.SliceStable(row, func(i, j int) bool { return row[i].base < row[j].base })
+	for _, path := range v.stray {
 		v.find(Damaged, path, 0, "the file does not belong into the commit log's folder, Java refuses to start")
 	}
 	if v.logLen = v.o.LogFileSize; v.logLen <= 0 {
@@ -239,8 +244,11 @@ func (v *view) listLog() error {
 				v.short = append(v.short, f)
 			}
 		}
-		if n := len(v.log); n > 0 && v.log[n-1].base+v.logLen != f.base {
-			v.find(Damaged, v.logDir, 0, "the files between %s and %s are missing", filepath.Base(v.log[n-1].path), filepath.Base(f.path))
+		if n := len(v.log); n > 0 && v.log[n-1].base == f.base {
+			v.find(Damaged, f.path, 0, "the file is in %s too, a start is refused while both are there", filepath.Dir(v.log[n-1].path))
+			continue
+		} else if n > 0 && v.log[n-1].base+v.logLen != f.base {
+			v.find(Damaged, v.logDir(), 0, "the files between %s and %s are missing", filepath.Base(v.log[n-1].path), filepath.Base(f.path))
 		}
 		v.log = append(v.log, f)
 	}
@@ -285,7 +293,7 @@ func (v *view) where(offset int64) (string, int64) {
 	if f := v.fileAt(offset); f != nil {
 		return f.path, offset - f.base
 	}
-	return v.logDir, offset
+	return v.logDir(), offset
 }
 
 // readLog reads up to len(p) bytes at offset, none across the end of a file.

@@ -23,10 +23,10 @@ const (
 	Zeros
 	// NoNames leaves the bytes of all files, but no name that was not made durable.
 	NoNames
-	// Prefix leaves all that was done up to some moment: the disk worked in order.
+	// Prefix leaves all that was done up to some moment, another for each mount: the disks worked in order.
 	Prefix
 	// Scatter leaves an old or new version of each sector and each length by chance, and the names up to some
-	// moment: the disk worked in any order.
+	// moment, another for each mount: the disks worked in any order.
 	Scatter
 
 	policies
@@ -63,33 +63,37 @@ func (d *Disk) Image(seed uint64, p Policy) *Disk {
 	}
 	r := rand.New(rand.NewPCG(seed, uint64(p)))
 	never, always := int64(-1), d.seq
-	names, size := never, never
-	data := func(int64, int) int64 { return never }
-	all := func(int64, int) int64 { return always }
-	switch p {
-	case NamesOnly:
-		names = always
-	case Zeros:
-		names, size = always, always
-	case NoNames:
-		size, data = always, all
-	case Prefix:
-		at := d.moment(r)
-		names, size = at, at
-		data = func(int64, int) int64 { return at }
-	case Scatter:
-		names = d.moment(r)
+	// Up to when names, lengths and bytes of the file system at a mount are left.
+	type limits struct{ names, size, data int64 }
+	of := map[string]limits{}
+	for _, mount := range append([]string{""}, d.mounts...) {
+		l := limits{never, never, never}
+		switch p {
+		case NamesOnly:
+			l.names = always
+		case Zeros:
+			l.names, l.size = always, always
+		case NoNames:
+			l.size, l.data = always, always
+		case Prefix:
+			at := d.moment(r)
+			l = limits{at, at, at}
+		case Scatter:
+			l.names = d.moment(r)
+		}
+		of[mount] = l
 	}
 	paths := map[string]*node{}
 	for path, n := range d.durable {
 		paths[path] = n
 	}
 	for _, op := range d.pending {
-		if op.seq <= names {
+		if op.seq <= of[d.mount(op.path)].names {
 			op.apply(paths)
 		}
 	}
 	out := New()
+	out.mounts = slices.Clone(d.mounts)
 	for _, path := range sorted(paths) {
 		if !rooted(paths, path) {
 			continue
@@ -99,7 +103,8 @@ func (d *Disk) Image(seed uint64, p Policy) *Disk {
 		if p == Scatter {
 			m.durable = n.scatter(r)
 		} else {
-			m.durable = n.at(data, size)
+			l := of[d.mount(path)]
+			m.durable = n.at(func(int64, int) int64 { return l.data }, l.size)
 		}
 		m.data = slices.Clone(m.durable)
 		out.live[path], out.durable[path] = m, m
@@ -172,7 +177,7 @@ func sorted(paths map[string]*node) []string {
 // clone copies the disk, with what is not durable yet, but without locks, hook and crash.
 func (d *Disk) clone() *Disk {
 	out := New()
-	out.seq = d.seq
+	out.seq, out.mounts = d.seq, slices.Clone(d.mounts)
 	copies := map[*node]*node{}
 	of := func(n *node) *node {
 		if n == nil {

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/skylarkmq/skylark/store/fsys"
 )
@@ -26,6 +27,7 @@ type Disk struct {
 	durable map[string]*node
 	pending []nameOp // changes of live that durable does not have, in order
 	locks   map[string]bool
+	mounts  []string
 	seq     int64 // grows by each change
 	calls   int
 	changes int
@@ -263,6 +265,9 @@ func (d *Disk) Rename(from, to string) error {
 	if d.live[to] == n {
 		return nil // two names of one file stay as they are
 	}
+	if d.mount(from) != d.mount(to) {
+		return &fs.PathError{Op: "rename", Path: from, Err: syscall.EXDEV}
+	}
 	delete(d.live, from)
 	d.live[to] = n
 	d.pending = append(d.pending, nameOp{seq: d.seq, path: from, to: to, made: n})
@@ -291,6 +296,33 @@ func (d *Disk) Link(from, to string) error {
 	}
 	d.name(to, n)
 	return nil
+}
+
+// Mount makes the folders the roots of other file systems: no file moves in or out.
+func (d *Disk) Mount(dirs ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, dir := range dirs {
+		d.mounts = append(d.mounts, filepath.Clean(dir))
+	}
+}
+
+// mount returns the root of the file system that path lies in.
+func (d *Disk) mount(path string) string {
+	best := ""
+	for _, m := range d.mounts {
+		if (path == m || strings.HasPrefix(path, m+"/")) && len(m) > len(best) {
+			best = m
+		}
+	}
+	return best
+}
+
+// Joined implements fsys.FS.
+func (d *Disk) Joined(from, to string) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mount(filepath.Clean(from)) == d.mount(filepath.Clean(to)), nil
 }
 
 // Remove implements fsys.FS.

@@ -8,6 +8,9 @@
 // A sector (512 bytes) is never torn; anything larger may be. A rename happens whole or not at all, as in
 // a file system with a journal. A file's Datasync says nothing about its name, as POSIX has it.
 //
+// Mount makes folders the roots of other file systems, which files are not renamed into or out of and which a
+// crash leaves at other moments.
+//
 // SetHook puts a function in front of every call: it sees the call, numbered, and may make it fail, write
 // only a part, lose what was written, or stop the disk.
 package simfs
