@@ -122,7 +122,7 @@ type copyOf struct {
 	properties string
 	plain      string // without what the timer adds
 	real       string // topic
-	counts     bool   // in the metrics
+	counted    int64  // in the metrics
 	bytes      int
 	err        error
 }
@@ -166,7 +166,10 @@ func (t *Timer) copy(u *wheel.Unit, deleted map[string]bool) (*copyOf, error) {
 		t.metrics.add(real, -1, now)
 		return nil, nil
 	}
-	c := &copyOf{m: r.Message, plain: r.Properties, real: real, counts: u.WriteTime != never, bytes: r.Size}
+	c := &copyOf{m: r.Message, plain: r.Properties, real: real, bytes: r.Size}
+	if u.WriteTime != never {
+		c.counted = counted(u.Magic)
+	}
 	c.m.PreparedTransactionOffset = 0
 	if u.Rolls() {
 		times, _ := strconv.Atoi(p.Get(message.PropertyTimerRollTimes))
@@ -245,8 +248,8 @@ func passes(err error) bool {
 // stored counts a copy that is stored.
 func (t *Timer) stored(c *copyOf, now time.Time) {
 	t.delivered.add(1)
-	if c.counts {
-		t.metrics.add(c.real, -1, now.UnixMilli())
+	if c.counted != 0 {
+		t.metrics.add(c.real, -c.counted, now.UnixMilli())
 	}
 	if t.o.Count != nil && c.m.Topic != Topic {
 		t.o.Count(c.m.Topic, 1, c.bytes)

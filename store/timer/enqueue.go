@@ -55,13 +55,14 @@ func (t *Timer) enqueue(write int64) (more bool, err error) {
 			topics = append(topics, a.topic)
 		}
 	}
-	// What is late first: when that has to be given up, the batch is read again.
+	// What is late goes out when nothing but that can fail any more: then the batch is read again.
+	if err := t.w.Ready(); err != nil {
+		return false, err
+	}
 	if err := t.deliver(late, nil); err != nil {
 		return false, err
 	}
-	if err := t.w.Add(entries); err != nil {
-		return false, err
-	}
+	t.w.Add(entries)
 	now := t.o.Now().UnixMilli()
 	for i := range entries {
 		t.metrics.add(topics[i], counted(entries[i].Magic), now)
@@ -176,9 +177,10 @@ func (t *Timer) rebuild(why string) error {
 			}
 			entries = append(entries, e)
 		}
-		if err := t.w.Add(entries); err != nil {
+		if err := t.w.Ready(); err != nil {
 			return err
 		}
+		t.w.Add(entries)
 		at += int64(n)
 	}
 	t.o.Logger.Warn().Int64("pending", t.w.All()).Msg("the timer files are built anew")

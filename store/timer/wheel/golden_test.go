@@ -67,7 +67,7 @@ func TestFilesAreJavas(t *testing.T) {
 		for _, x := range e.Entries[i:min(i+7, len(e.Entries))] {
 			list = append(list, Entry{x.Slot, x.Write, x.Magic, x.Offset, x.Size, message.HashCode(x.Topic)})
 		}
-		require.NoError(t, w.Add(list))
+		w.Add(list)
 	}
 	require.Equal(t, e.All, w.All())
 	fatal, err := w.Sync(goldenStart+4000, 45)
@@ -257,7 +257,7 @@ func TestJavasFilesAreRead(t *testing.T) {
 			require.NoError(t, err)
 			require.NotEmpty(t, w.Damage(), "it was being built")
 			require.NoError(t, w.Reset(goldenStart+4000, 45))
-			require.NoError(t, w.Add([]Entry{{goldenStart + 9000, goldenStart + 4000, 1, 77, 100, 5}}))
+			w.Add([]Entry{{goldenStart + 9000, goldenStart + 4000, 1, 77, 100, 5}})
 			_, err = w.Sync(goldenStart+4000, 45)
 			require.NoError(t, err)
 			w.Close()

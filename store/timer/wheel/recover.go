@@ -40,7 +40,7 @@ func (w *Wheel) readCheckpoint() (there bool, err error) {
 	}
 	defer f.Close()
 	n, err := f.Size()
-	if err != nil {
+	if err != nil || n == 0 {
 		return false, err
 	}
 	b := make([]byte, min(n, CheckpointSize))

@@ -123,12 +123,11 @@ func (w *Wheel) All() int64 {
 	return w.s.num
 }
 
-// Add enters messages. On an error none of them is entered; it is one that a later call may not have. What it
-// has entered the wheel keeps: a failed write is tried again by the next call of any method.
-func (w *Wheel) Add(entries []Entry) error {
-	if err := w.log.flush(); err != nil {
-		return err
-	}
+// Ready writes what an earlier call could not. While it fails, nothing may be entered.
+func (w *Wheel) Ready() error { return w.log.flush() }
+
+// Add enters messages. What of it cannot be written now waits in memory for Ready or Sync.
+func (w *Wheel) Add(entries []Entry) {
 	w.mu.Lock()
 	for _, e := range entries {
 		tick := e.Slot / w.o.Precision
@@ -143,7 +142,6 @@ func (w *Wheel) Add(entries []Entry) error {
 	if err := w.log.flush(); err != nil {
 		w.o.Logger.Warn().Err(err).Msg("cannot write the timer log, trying again")
 	}
-	return nil
 }
 
 // Last returns the position of the last unit in the slot of a time, ms; ok is false when the slot is empty.
