@@ -139,20 +139,14 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		r.id = b.keep(p.uniq)
 	}
 	rec := store.Rec{TagsCode: message.TagsCode(p.tags)}
-	if level > 0 {
+	if level > 0 || p.timer && !p.timed {
 		all := message.ParseProperties(text)
-		s.delay(m, &all, &rec, level)
-		text = all.String()
-	} else if p.timer && !p.timed {
-		all := message.ParseProperties(text)
-		out, err := s.time(m, &all)
+		out, err := s.hold(m, &all, &rec, level)
 		if err != nil {
 			return err
 		}
-		if out != 0 {
-			text = all.String()
-			s.attachHandle(b, r, cmd.Code, h.Topic, out)
-		}
+		text = all.String()
+		s.attachHandle(b, r, cmd.Code, h.Topic, out)
 	}
 	if p.odd {
 		all := message.ParseProperties(text)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/timer"
 )
 
@@ -24,6 +25,16 @@ type TimerLimits struct {
 
 // unlimited is a CongestNum that no slot reaches. Java: Integer.MAX_VALUE, the default.
 const unlimited = 1<<31 - 1
+
+// hold turns a message with a delay level or a time of delivery into one that waits; a level goes before. It
+// returns the slot of the timer, ms, 0 for none. Java: HookUtils.handleScheduleMessage.
+func (s *Sender) hold(m *message.Message, p *message.Properties, rec *store.Rec, level int) (out int64, err error) {
+	if level > 0 {
+		s.delay(m, p, rec, level)
+		return 0, nil
+	}
+	return s.time(m, p)
+}
 
 // time turns a message into one that waits in the timer's topic and returns its slot, ms; 0 when the time it
 // names has passed: then it is stored as it is. Java: HookUtils.transformTimerMessage.
@@ -91,10 +102,10 @@ const (
 	handleSeparator = " "
 )
 
-// attachHandle notes the handle by which a message that waits can be recalled. Java:
+// attachHandle notes the handle by which a message that waits in the slot out can be recalled; 0: none. Java:
 // SendMessageProcessor.attachRecallHandle.
 func (s *Sender) attachHandle(b *batch, r *sent, code int32, topic string, out int64) {
-	if code == protocol.SendBatchMessage || strings.HasPrefix(topic, RetryPrefix) {
+	if out == 0 || code == protocol.SendBatchMessage || strings.HasPrefix(topic, RetryPrefix) {
 		return
 	}
 	at := strconv.FormatInt(out+1, 10) // so that it is floored to the same slot

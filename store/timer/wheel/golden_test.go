@@ -1,6 +1,7 @@
 package wheel
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"os"
@@ -101,8 +102,9 @@ func requireWheel(t *testing.T, whole []byte) {
 	require.NoError(t, json.Unmarshal(b, &want))
 	require.Len(t, whole, int(want["length"].(float64)))
 	got := map[string]any{"source": want["source"], "length": want["length"]}
+	var empty [slotSize]byte
 	for at := 0; at < len(whole); at += slotSize {
-		if getSlot(whole[at:]) != (slot{}) {
+		if !bytes.Equal(whole[at:at+slotSize], empty[:]) {
 			got[strconv.Itoa(at)] = hex.EncodeToString(whole[at : at+slotSize])
 		}
 	}
@@ -268,6 +270,38 @@ func TestJavasFilesAreRead(t *testing.T) {
 			w.Close()
 		})
 	}
+}
+
+// TestCleanFollowsTheCommitLog removes files whose messages are gone; what is left can be read.
+func TestCleanFollowsTheCommitLog(t *testing.T) {
+	e := readEntries(t)
+	root := t.TempDir()
+	plant(t, root)
+	w, err := Open(goldenOptions(root, &e))
+	require.NoError(t, err)
+	require.NoError(t, w.Clean(17*313)) // the first file's last unit points there
+	require.Equal(t, int64(0), w.log.files.Min())
+	require.NoError(t, w.Clean(45*313))
+	require.Equal(t, int64(2000), w.log.files.Min(), "the last file stays")
+	w.Close()
+	w, err = Open(goldenOptions(root, &e))
+	require.NoError(t, err)
+	defer w.Close()
+	require.Empty(t, w.Damage())
+	at := e.Entries[len(e.Entries)-1].Slot
+	pos, ok := w.Last(at)
+	require.True(t, ok)
+	n := 0
+	for ; pos != -1; n++ {
+		u, ok, err := w.Unit(at, pos)
+		require.NoError(t, err)
+		if !ok {
+			break
+		}
+		pos = u.Prev
+	}
+	require.Positive(t, n)
+	require.GreaterOrEqual(t, pos, int64(0), "the chain goes on in a file that is gone")
 }
 
 // FuzzUnit: any bytes are a unit that is written as it was read, or none.

@@ -268,6 +268,9 @@ func (l *unitLog) removeBefore(minPhysical int64) error {
 		if err != nil || !ok || u.PhysicalOffset >= minPhysical {
 			return err
 		}
+		if err := l.fs.MkdirAll(l.own); err != nil {
+			return err
+		}
 		trash := filepath.Join(l.own, "timerlog-gone")
 		if _, err := l.files.RemoveFirst(trash); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package wheel
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,28 +49,21 @@ func (s *slots) load(from int64, check func(slot) bool) (bad string, err error) 
 	if n, err := f.Size(); err != nil || n != s.length() {
 		return fmt.Sprintf("it has %d bytes instead of %d", n, s.length()), err
 	}
+	var empty [pageSize]byte
 	buf := make([]byte, 256*pageSize)
 	for at := int64(0); at < s.length(); at += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), s.length()-at)]
 		if _, err := f.ReadAt(buf, at); err != nil {
 			return "", fmt.Errorf("cannot read %s: %w", s.path, err)
 		}
-		for i := 0; i < len(buf); i += slotSize {
-			x := getSlot(buf[i:])
-			if x.tick == 0 {
+		for i := 0; i < len(buf); i += pageSize {
+			b := buf[i:min(i+pageSize, len(buf))]
+			if bytes.Equal(b, empty[:len(b)]) {
 				continue
 			}
-			index := (at + int64(i)) / slotSize
-			if x.tick < 0 || x.tick%s.total != index {
-				return fmt.Sprintf("slot %d holds tick %d", index, x.tick), nil
+			if bad = s.take(b, (at+int64(i))/slotSize, from, check); bad != "" {
+				return bad, nil
 			}
-			if x.tick < from {
-				continue // delivered
-			}
-			if x.tick-from >= s.total || !check(x) {
-				return fmt.Sprintf("tick %d points from %d to %d", x.tick, x.first, x.last), nil
-			}
-			s.put(x)
 		}
 	}
 	for _, n := range s.dirty {
@@ -77,6 +71,24 @@ func (s *slots) load(from int64, check func(slot) bool) (bad string, err error) 
 	}
 	s.dirty = s.dirty[:0]
 	return "", nil
+}
+
+// take enters those slots of a page that are not delivered; the page begins with that of index.
+func (s *slots) take(b []byte, index, from int64, check func(slot) bool) (bad string) {
+	for ; len(b) > 0; b, index = b[slotSize:], index+1 {
+		x := getSlot(b)
+		switch {
+		case x.tick == 0:
+		case x.tick < 0 || x.tick%s.total != index:
+			return fmt.Sprintf("slot %d holds tick %d", index, x.tick)
+		case x.tick < from: // delivered
+		case x.tick-from >= s.total || !check(x):
+			return fmt.Sprintf("tick %d points from %d to %d", x.tick, x.first, x.last)
+		default:
+			s.put(x)
+		}
+	}
+	return ""
 }
 
 // reset forgets all slots; for a file that is not there any more.
