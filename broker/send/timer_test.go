@@ -2,6 +2,7 @@ package send_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/store/timer"
+	"github.com/skylarkmq/skylark/store/timer/wheel"
 )
 
 func property(name string, value any) string {
@@ -80,6 +82,16 @@ func TestTimerMessagesWait(t *testing.T) {
 	recs := brokertest.Records(t, c.Call(brokertest.PullRequest("SCHEDULE_TOPIC_XXXX", 17, 0, "*")).Body)
 	require.Len(t, recs, 1)
 	require.NotContains(t, recs[0].Properties, "TIMER_")
+
+	// What the tools are told of it.
+	require.Eventually(t, func() bool {
+		return strings.Contains(string(c.Call(request(protocol.GetTimerMetrics)).Body), `"T":{"count":5,`)
+	}, 20*time.Second, 20*time.Millisecond)
+	require.Len(t, c.Call(request(protocol.GetTimerCheckPoint)).Body, wheel.CheckpointSize)
+	var info struct{ Table map[string]string }
+	require.NoError(t, json.Unmarshal(c.Call(request(protocol.GetBrokerRuntimeInfo)).Body, &info))
+	require.Equal(t, "5", info.Table["timerCongestNum"])
+	require.Equal(t, "0", info.Table["timerOffsetBehind"])
 }
 
 func TestTimerRefusalsAreJavas(t *testing.T) {
