@@ -28,6 +28,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/server"
 	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/timer"
 )
 
 // Broker is a running broker.
@@ -48,6 +49,7 @@ type Broker struct {
 	puller    *pull.Puller
 	scheduler *schedule.Scheduler
 	relay     *relay.Relay
+	timer     *timer.Timer // nil: timerWheelEnable is false
 
 	mux    *mux.Mux
 	lanes  lanes
@@ -168,7 +170,8 @@ func (b *Broker) openHandlers() error {
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		RegionID: o.RegionID, TraceOn: o.TraceOn, Writable: o.BrokerPermission&topic.PermWrite != 0, RejectTransaction: o.RejectTransactionMessage,
 		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
-		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack})
+		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
+		BrokerName: o.BrokerName, Timer: b.timerLimits(), Recall: o.RecallMessageEnable, RecallReadOnly: o.AllowRecallWhenBrokerNotWriteable})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
 		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
@@ -179,7 +182,24 @@ func (b *Broker) openHandlers() error {
 	var err error
 	b.scheduler, err = schedule.Open(schedule.Options{Logger: o.Logger, Path: o.config("delayOffset.json"), Store: b.store, Put: b.sender.Put,
 		PersistEvery: time.Duration(o.FlushDelayOffsetInterval) * time.Millisecond})
+	if err != nil || !o.TimerWheelEnable {
+		return err
+	}
+	b.timer, err = timer.Open(timer.Options{Logger: o.Logger, Store: b.store, Put: b.sender.Put, Count: b.stats.Put, MetricsPath: o.config("timermetrics"),
+		Precision: timer.Precision(int64(o.TimerPrecisionMs)), RollWindow: int64(o.TimerRollWindowSlot), LogFileSize: int64(o.MappedFileSizeTimerLog),
+		FlushInterval: time.Duration(o.TimerFlushIntervalMs) * time.Millisecond, StopEnqueue: o.TimerStopEnqueue, AppendTopicToKeys: o.AppendTopicForTimerDeleteKey})
 	return err
+}
+
+// timerLimits tells sending what messages of arbitrary time may ask for.
+func (b *Broker) timerLimits() *send.TimerLimits {
+	o := &b.o
+	if !o.TimerWheelEnable {
+		return nil
+	}
+	// The timer is made behind the sender; no message can come before.
+	return &send.TimerLimits{Precision: timer.Precision(int64(o.TimerPrecisionMs)), MaxDelay: int64(o.TimerMaxDelaySec) * 1000,
+		CongestNum: int64(o.TimerCongestNumEachSlot), Num: func(slot int64) int64 { return b.timer.Num(slot) }, AppendTopicToKeys: o.AppendTopicForTimerDeleteKey}
 }
 
 // consumers tells pulling what a group's heartbeats have said of a topic.
@@ -259,6 +279,9 @@ func (b *Broker) close() error {
 	}
 	if b.relay != nil {
 		b.relay.Close()
+	}
+	if b.timer != nil {
+		errs = append(errs, b.timer.Close())
 	}
 	if b.mux != nil {
 		b.mux.Close()

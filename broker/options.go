@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -55,11 +56,22 @@ type Options struct {
 	TraceTopicEnable            bool   `prop:"traceTopicEnable"`
 	MsgTraceTopicName           string `prop:"msgTraceTopicName"`
 	ReviveQueueNum              int32  `prop:"reviveQueueNum"`
-	TimerWheelEnable            bool   `prop:"timerWheelEnable"` // creates the topic; timer messages are refused
+	TimerWheelEnable            bool   `prop:"timerWheelEnable"`
 	RejectTransactionMessage    bool   `prop:"rejectTransactionMessage"`
 	RegionID                    string `prop:"regionId"`
 	TraceOn                     bool   `prop:"traceOn"`
 	StartAcceptSendRequest      int64  `prop:"startAcceptSendRequestTimeStamp"`
+
+	MappedFileSizeTimerLog            int32 `prop:"mappedFileSizeTimerLog"` // bytes
+	TimerPrecisionMs                  int32 `prop:"timerPrecisionMs"`
+	TimerRollWindowSlot               int32 `prop:"timerRollWindowSlot"`
+	TimerFlushIntervalMs              int32 `prop:"timerFlushIntervalMs"`
+	TimerMaxDelaySec                  int32 `prop:"timerMaxDelaySec"`
+	TimerCongestNumEachSlot           int32 `prop:"timerCongestNumEachSlot"`
+	TimerStopEnqueue                  bool  `prop:"timerStopEnqueue"`
+	AppendTopicForTimerDeleteKey      bool  `prop:"appendTopicForTimerDeleteKey"`
+	RecallMessageEnable               bool  `prop:"recallMessageEnable"`
+	AllowRecallWhenBrokerNotWriteable bool  `prop:"allowRecallWhenBrokerNotWriteable"`
 
 	LongPollingEnable                bool  `prop:"longPollingEnable"`
 	ShortPollingTimeMills            int64 `prop:"shortPollingTimeMills"`
@@ -117,7 +129,8 @@ func DefaultOptions() Options {
 		BrokerPermission: 6, DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, AutoCreateSubscriptionGroup: true, EnableCreateSysGroup: true,
 		UseServerSideResetOffset: true, StoreReplyMessageEnable: true, SplitMetadataSize: 2000, ValidateSystemTopic: true, ClearRetryTopicWhenDelete: true,
 		ClusterTopicEnable: true, BrokerTopicEnable: true, MsgTraceTopicName: "RMQ_SYS_TRACE_TOPIC", ReviveQueueNum: 8,
-		TimerWheelEnable: true, RegionID: "DefaultRegion", TraceOn: true,
+		TimerWheelEnable: true, MappedFileSizeTimerLog: 100 << 20, TimerPrecisionMs: 1000, TimerRollWindowSlot: 2 * 24 * 3600, TimerFlushIntervalMs: 1000,
+		TimerMaxDelaySec: 3 * 24 * 3600, TimerCongestNumEachSlot: math.MaxInt32, AllowRecallWhenBrokerNotWriteable: true, RegionID: "DefaultRegion", TraceOn: true,
 		LongPollingEnable: true, ShortPollingTimeMills: 1000, LitePullMessageEnable: true, NotifyConsumerIdsChangedEnable: true,
 		ChannelExpiredTimeout: 120000, FlushConsumerOffsetInterval: 5000, FlushDelayOffsetInterval: 10000,
 		ServerChannelMaxIdleTimeSeconds: 120, BrokerFastFailureEnable: true,

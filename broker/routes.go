@@ -52,7 +52,11 @@ func (b *Broker) addRoutes() {
 
 func (b *Broker) adminOptions() admin.Options {
 	o := &b.o
-	return admin.Options{Logger: o.Logger, BrokerName: o.BrokerName, BrokerAddr: o.Addr(), Topics: b.topics, Groups: b.groups, Offsets: b.offsets,
+	var t admin.Timer
+	if b.timer != nil {
+		t = b.timer
+	}
+	return admin.Options{Timer: t, Logger: o.Logger, BrokerName: o.BrokerName, BrokerAddr: o.Addr(), Topics: b.topics, Groups: b.groups, Offsets: b.offsets,
 		Sessions: b.sessions, Stats: b.stats, Store: b.store, Cleaner: b.store,
 		Register: func(ctx context.Context) {
 			if r := b.registrar.Load(); r != nil {

@@ -165,6 +165,14 @@ func (s *Store) syncLog() error {
 	return nil
 }
 
+// Sync makes the CommitLog durable as far as it is written now.
+func (s *Store) Sync() error {
+	if err := s.syncLog(); err != nil {
+		return errors.Join(err, s.Err())
+	}
+	return nil
+}
+
 // tidyLoop writes units to files and checkpoints.
 func (s *Store) tidyLoop() {
 	defer close(s.tidyDone)

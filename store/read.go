@@ -266,3 +266,18 @@ func (s *Store) Record(physicalOffset int64) (message.Record, error) {
 	_, r, err := s.log.Record(nil, physicalOffset)
 	return r, err
 }
+
+// SizedRecord is Record for a reader that knows the record's size, from a queue's unit for instance; it appends
+// the record to dst, which the result aliases.
+func (s *Store) SizedRecord(dst []byte, physicalOffset int64, size int32) ([]byte, message.Record, error) {
+	at := len(dst)
+	dst, err := s.log.Read(dst, physicalOffset, int(size), false)
+	if err != nil {
+		return dst, message.Record{}, err
+	}
+	if !message.Consumable(dst[at:], physicalOffset) {
+		return dst[:at], message.Record{}, commitlog.ErrNoRecord
+	}
+	r, err := message.Parse(dst[at:], true)
+	return dst, r, err
+}

@@ -431,5 +431,8 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
+// WasClean reports whether the stop before this start was clean.
+func (s *Store) WasClean() bool { return s.cleanStop }
+
 // Options returns the options in use, defaults filled in.
 func (s *Store) Options() Options { return s.o }

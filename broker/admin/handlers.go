@@ -73,6 +73,8 @@ type Options struct {
 	ConfigVersion func() body.DataVersion
 	// DelayOffsets returns the table of GET_ALL_DELAY_OFFSET.
 	DelayOffsets func() body.DelayOffsetTable
+	// Timer is nil when timerWheelEnable is false.
+	Timer Timer
 	// Runtime returns figures of now for GET_BROKER_RUNTIME_INFO, and Lanes are those it shows.
 	Runtime func() Runtime
 	Lanes   []Lane
@@ -136,6 +138,8 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 
 		{Code: protocol.GetAllConsumerOffset, Lane: admin, Handle: mux.HandleBare(h.allOffsets)},
 		{Code: protocol.GetAllDelayOffset, Lane: admin, Handle: mux.HandleBare(h.allDelayOffsets)},
+		{Code: protocol.GetTimerCheckPoint, Lane: admin, Handle: mux.HandleBare(h.timerCheckPoint)},
+		{Code: protocol.GetTimerMetrics, Lane: admin, Handle: mux.HandleBare(h.timerMetrics)},
 		{Code: protocol.GetBrokerConfig, Lane: admin, Handle: mux.HandleBare(h.config)},
 		{Code: protocol.GetBrokerRuntimeInfo, Lane: admin, Handle: mux.HandleBare(h.runtimeInfo)},
 		{Code: protocol.ViewBrokerStatsData, Lane: admin, Handle: mux.Handle(h.viewStats)},

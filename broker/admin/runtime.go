@@ -49,8 +49,7 @@ const transientBuffers = math.MaxInt32
 // runtimeInfo returns the figures of the running broker. Java: AdminBrokerProcessor.prepareRuntimeInfo and
 // DefaultMessageStore.getRuntimeInfo.
 //
-// Figures of what this broker does not have are left out, but for those of idle timer messages, which Java
-// shows as zero as well. putMessageTimesTotal is 0 while there are none; Java shows 1.
+// Figures of what this broker does not have are left out. putMessageTimesTotal is 0 while there are none; Java shows 1.
 func (h *Handlers) runtimeInfo(*mux.Request) (*protocol.Command, error) {
 	kv := map[string]string{}
 	rt := h.o.Runtime()
@@ -62,10 +61,7 @@ func (h *Handlers) runtimeInfo(*mux.Request) (*protocol.Command, error) {
 	kv["brokerVersionDesc"] = versionDesc
 	kv["brokerActive"] = strconv.FormatBool(rt.Active)
 	kv["startAcceptSendRequestTimeStamp"] = itoa(rt.AcceptSendFrom)
-	for _, key := range []string{"timerReadBehind", "timerOffsetBehind", "timerCongestNum"} {
-		kv[key] = "0"
-	}
-	kv["timerEnqueueTps"], kv["timerDequeueTps"] = "0.0", "0.0"
+	h.putTimer(kv)
 	return replyJSON(nil, body.KVTable{Table: kv})
 }
 

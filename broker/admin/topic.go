@@ -115,6 +115,9 @@ func (h *Handlers) deleteTopic(r *mux.Request, req *header.DeleteTopicRequest) (
 		h.o.Offsets.RemoveTopic(name)
 		problems = append(problems, err, h.o.Store.DeleteTopic(name))
 		h.o.Stats.RemoveTopic(name)
+		if h.o.Timer != nil {
+			h.o.Timer.ForgetTopic(name)
+		}
 	}
 	h.o.Logger.Info().Strs("topics", names).Stringer("remote", r.Conn.Remote()).Msg("topic deleted by request")
 	if err := errors.Join(problems...); err != nil {

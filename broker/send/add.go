@@ -64,9 +64,10 @@ type props struct {
 	// odd: a property is there that changes the message or that the broker sets itself, so that the string
 	// has to be taken apart.
 	odd bool
-	// refused names a property whose feature is not built.
-	refused string
-	tran    bool
+	// timer: it names the time of its delivery; timed: that has been seen to.
+	timer, timed bool
+	inner        bool // INNER_NUM, which no client may set
+	tran         bool
 }
 
 func scan(text string) props {
@@ -86,8 +87,12 @@ func scan(text string) props {
 			p.tran = strings.EqualFold(value, "true")
 		case message.PropertyMsgRegion, message.PropertyTraceOn, message.PropertyCluster, message.PropertyPopCK, message.PropertyCRC32:
 			p.odd = true
-		case message.PropertyTimerDelaySec, message.PropertyTimerDelayMs, message.PropertyTimerDeliverMs, message.PropertyInnerNum:
-			p.refused = name
+		case message.PropertyTimerDelaySec, message.PropertyTimerDelayMs, message.PropertyTimerDeliverMs:
+			p.timer = true
+		case message.PropertyTimerOutMs:
+			p.timed = true
+		case message.PropertyInnerNum:
+			p.inner = true
 		}
 		return true
 	})
@@ -121,11 +126,8 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		}
 		return protocol.Errorf(protocol.NoPermission, "the broker[%s] sending transaction message is forbidden, transactions are not built yet", s.o.BrokerIP)
 	}
-	if p.refused != "" && level <= 0 {
-		if p.refused == message.PropertyInnerNum {
-			return s.illegal()
-		}
-		return protocol.Errorf(protocol.SystemError, "accurate timer message is not enabled, timerWheelEnable is false")
+	if p.inner {
+		return s.illegal()
 	}
 	var now time.Time
 	if p.uniq == "" {
@@ -137,10 +139,14 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		r.id = b.keep(p.uniq)
 	}
 	rec := store.Rec{TagsCode: message.TagsCode(p.tags)}
-	if level > 0 {
+	if level > 0 || p.timer && !p.timed {
 		all := message.ParseProperties(text)
-		s.delay(m, &all, &rec, level)
+		out, err := s.hold(m, &all, &rec, level)
+		if err != nil {
+			return err
+		}
 		text = all.String()
+		s.attachHandle(b, r, cmd.Code, h.Topic, out)
 	}
 	if p.odd {
 		all := message.ParseProperties(text)

@@ -107,6 +107,9 @@ func (s *Sender) delay(m *message.Message, p *message.Properties, rec *store.Rec
 	p.Set(message.PropertyRealTopic, m.Topic)
 	p.Set(message.PropertyRealQueueID, strconv.Itoa(int(m.QueueID)))
 	p.Set(message.PropertyDelay, strconv.Itoa(level))
+	for _, name := range []string{message.PropertyTimerDeliverMs, message.PropertyTimerDelaySec, message.PropertyTimerDelayMs} {
+		p.Delete(name) // a level goes before
+	}
 	m.Topic, m.QueueID = store.ScheduleTopic, int32(level-1)
 }
 

@@ -30,6 +30,7 @@ type sent struct {
 	queueID int32 // as asked for; a delayed message stands in another queue
 	recs    int32
 	id      span // of the transaction id
+	handle  span // of the recall handle, empty: none
 	topic   span
 	bytes   int32
 }
@@ -196,6 +197,10 @@ func (s *Sender) appendReply(dst, head []byte, b *batch, r *sent, recs []store.R
 	if r.id.to > r.id.from {
 		dst = append(dst, `,"transactionId":`...)
 		dst = frame.AppendString(dst, b.str(r.id))
+	}
+	if r.handle.to > r.handle.from {
+		dst = append(dst, `,"recallHandle":`...)
+		dst = frame.AppendString(dst, b.str(r.handle))
 	}
 	dst = append(dst, `},"flag":1,"language":"JAVA","opaque":`...)
 	dst = strconv.AppendInt(dst, int64(r.opaque), 10)

@@ -1,5 +1,5 @@
-// Package send stores what producers send: SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE and
-// CONSUMER_SEND_MSG_BACK.
+// Package send stores what producers send: SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE,
+// CONSUMER_SEND_MSG_BACK and RECALL_MESSAGE.
 //
 // A send runs on the event loop of its connection (mux.Inline): the header is decoded, checked, and the
 // record built straight from the loop's read buffer into the connection's batch, the one copy of the
@@ -55,9 +55,15 @@ type Options struct {
 	// Writable is the broker's own write permission (brokerPermission).
 	Writable          bool
 	RejectTransaction bool
-	AcceptFrom        int64 // ms (startAcceptSendRequestTimeStamp)
-	Store             *store.Store
-	Topics            Topics
+	// Timer is what messages that name the time of their delivery may ask for; nil: they are refused.
+	Timer *TimerLimits
+	// Recall: messages can be recalled (recallMessageEnable); RecallReadOnly: also when the broker is not Writable
+	// (allowRecallWhenBrokerNotWriteable).
+	Recall, RecallReadOnly bool
+	BrokerName             string
+	AcceptFrom             int64 // ms (startAcceptSendRequestTimeStamp)
+	Store                  *store.Store
+	Topics                 Topics
 	// Group returns a group's configuration, nil when it is unknown and may not be made.
 	Group func(group string) *body.SubscriptionGroupConfig
 	// OrderLocked reports whether a queue is locked for ordered consumption by the group.
@@ -103,6 +109,7 @@ func (s *Sender) Routes(lane *mux.Lane) []mux.Route {
 		{Code: protocol.SendMessageV2, Lane: lane, Inline: in, Handle: s.handle},
 		{Code: protocol.SendBatchMessage, Lane: lane, Inline: in, Handle: s.handle},
 		{Code: protocol.ConsumerSendMsgBack, Lane: lane, Handle: mux.Handle(s.sendBack)},
+		{Code: protocol.RecallMessage, Lane: lane, Handle: s.handleRecall},
 	}
 }
 

@@ -74,7 +74,7 @@ func TestChecksAnswerAsJava(t *testing.T) {
 		{"properties", brokertest.SendRequest("T", 0, "k\x01"+strings.Repeat("v", 32760), "x"), protocol.MessageIllegal, "the message is illegal"},
 		{"no body", brokertest.SendRequest("T", 0, "", ""), protocol.MessageIllegal, "empty"},
 		{"transaction", brokertest.SendRequest("T", 0, "TRAN_MSG\x01true\x02", "x"), protocol.NoPermission, "sending transaction message is forbidden"},
-		{"timer", brokertest.SendRequest("T", 0, "TIMER_DELAY_SEC\x015\x02", "x"), protocol.SystemError, "accurate timer message is not enabled, timerWheelEnable is false"},
+		{"recall is off", request(protocol.RecallMessage, "topic", "T", "recallHandle", "h"), protocol.NoPermission, "recall failed, operation is forbidden"},
 		{"retry group", brokertest.SendRequest("%RETRY%"+strings.Repeat("g", 130), 0, "", "x"), protocol.SubscriptionGroupNotExist, "subscription group not exist, "},
 		{"batch to retry", brokertest.SendRequest("%RETRY%g", 0, "", "x", field("m", "true")), protocol.MessageIllegal, "batch request does not support retry group %RETRY%g"},
 		{"garbled batch", brokertest.SendRequest("T", 0, "", "x", field("m", "true")), protocol.SystemError, "cannot decode the batch body"},

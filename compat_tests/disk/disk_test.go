@@ -177,11 +177,7 @@ func (w *world) write() {
 			w.put(0, w.compose(smallTopic, 2*i+1))
 		}
 	}
-	if w.hop().server == java5 {
-		m := w.compose(laterTopic, 300)
-		m.timer, m.props["TIMER_DELAY_SEC"] = true, "3600"
-		w.put(0, m)
-	}
+	w.timed(time.Hour)
 	// A topic of this hop, so that each server brings its topics to the next.
 	own := fmt.Sprintf("DiskHop%d", w.now+1)
 	w.server.CreateTopic(w.t, own, w.now+1)
@@ -221,6 +217,23 @@ func (w *world) sendDelayed() {
 		m := w.compose(laterTopic, 10+i)
 		m.level = 1 + i%highest
 		m.props["DELAY"] = strconv.Itoa(m.level)
+		w.put(0, m)
+	}
+	for _, delay := range levels[:highest] {
+		w.timed(delay + 500*time.Millisecond)
+	}
+}
+
+// timed sends messages for an arbitrary time to a server that takes such.
+func (w *world) timed(delay time.Duration) {
+	w.t.Helper()
+	if w.hop().server == java4 {
+		return
+	}
+	for i := range 3 {
+		m := w.compose(laterTopic, 300+i)
+		m.timer = time.Now().Add(delay).UnixMilli()
+		m.props["TIMER_DELIVER_MS"] = strconv.FormatInt(m.timer, 10)
 		w.put(0, m)
 	}
 }

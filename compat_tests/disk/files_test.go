@@ -21,7 +21,8 @@ import (
 // ours are the files that Skylark works on, relative to the store; a name that ends in / is a folder.
 // All others belong to somebody else and must stay as they are.
 var ours = []string{"commitlog/", "consumequeue/", "skylark/", "checkpoint", "abort", "abort.bak", "lock",
-	"config/topics.json", "config/subscriptionGroup.json", "config/consumerOffset.json", "config/delayOffset.json"}
+	"config/topics.json", "config/subscriptionGroup.json", "config/consumerOffset.json", "config/delayOffset.json",
+	"timerwheel", "timerlog/", "config/timercheck", "config/timermetrics"}
 
 func isOurs(name string) bool {
 	if skylarkHasIndex && strings.HasPrefix(name, "index/") {

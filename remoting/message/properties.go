@@ -29,6 +29,12 @@ const (
 	PropertyTimerDelaySec       = "TIMER_DELAY_SEC"
 	PropertyTimerDelayMs        = "TIMER_DELAY_MS"
 	PropertyTimerDeliverMs      = "TIMER_DELIVER_MS"
+	PropertyTimerOutMs          = "TIMER_OUT_MS"
+	PropertyTimerEnqueueMs      = "TIMER_ENQUEUE_MS"
+	PropertyTimerDequeueMs      = "TIMER_DEQUEUE_MS"
+	PropertyTimerRollTimes      = "TIMER_ROLL_TIMES"
+	PropertyTimerDelUniqKey     = "TIMER_DEL_UNIQKEY"
+	PropertyBornTimestamp       = "BORN_TIMESTAMP"
 	PropertyInnerNum            = "INNER_NUM"
 	PropertyCRC32               = "__CRC32#"
 	PropertyReplyToClient       = "REPLY_TO_CLIENT" // client id of who asked

@@ -54,6 +54,10 @@ const (
 	Tiered Reason = "tiered storage is not supported"
 	// Plugin keys name Java classes to load.
 	Plugin Reason = "names a Java class, which cannot be loaded"
+	// Timer keys size the threads of Java's timer.
+	Timer Reason = "the timer is one goroutine"
+	// Tries keys say when a message that waited for its time is given up.
+	Tries Reason = "no message that can be stored is given up"
 	// Container keys belong to the broker container.
 	Container Reason = "there is no broker container"
 )
@@ -111,7 +115,7 @@ var rules = []rule{
 		"enableCleanExpiredOffset", "mappedFileSwapEnable", "maxBatchDeleteFilesNum", "maxRecoveryCommitlogFiles",
 		"maxSlaveResendLength", "maxTopicLength", "pullBatchMaxMessageCount", "putMessageTimeout",
 		"putMsgIndexHightWater", "serverSocketBacklog", "maxReconnectIntervalTimeSeconds",
-		"timerCheckMetricsWhen", "timerEnableDisruptor", "timerStopDequeue", "timerWarmEnable",
+		"timerCheckMetricsWhen", "timerEnableDisruptor", "timerInterceptDelayLevel", "timerStopDequeue", "timerWarmEnable",
 	}},
 	{reason: Netty, parts: []string{"pooledbytebufallocator", "nettyworkergroup", "callbackexecutor"}, names: []string{
 		"useEpollNativeSelector", "serverSelectorThreads", "serverWorkerThreads", "clientWorkerThreads",
@@ -124,6 +128,7 @@ var rules = []rule{
 	{reason: Mmap, parts: []string{"warmmapedfile", "withoutmmap"}, names: []string{
 		"putConsumeQueueDataByFileChannel", "sharedByteBufferNum", "dataReadAheadEnable",
 		"destroyMapedFileIntervalForcibly", "redeleteHangedFileInterval",
+		"timerWheelSnapshotFlush", "timerWheelSnapshotIntervalMs",
 	}},
 	{reason: Pool, parts: []string{"transientstorepool"}, names: []string{
 		"fastFailIfNoBufferInStorePool", "commitIntervalCommitLog", "commitCommitLogLeastPages",
@@ -146,7 +151,7 @@ var rules = []rule{
 	{reason: RocksDB, parts: []string{"rocksdb", "combinecq", "combineassign", "popconsumerkv"}, names: []string{
 		"configManagerVersion", "persistConsumerOffsetIncrementally", "bottomMostCompressionTypeForConsumeQueueStore",
 		"memTableFlushIntervalMs", "popReviveConcurrency", "popReviveMaxAttemptTimes",
-		"popReviveMaxReturnSizePerRead", "popReviveSkipIfGroupAbsent", "timerRecallToTimeWheelEnable",
+		"popReviveMaxReturnSizePerRead", "popReviveSkipIfGroupAbsent", "timerRecallToTimeWheelEnable", "timerRecallToTimelineEnable",
 		"timerReputServiceCorePoolSize", "timerReputServiceMaxPoolSize", "timerReputServiceQueueCapacity",
 	}},
 	{reason: Controller, parts: []string{"controller"}, names: []string{
@@ -159,5 +164,7 @@ var rules = []rule{
 		"messageStorePlugIn", "authenticationProvider", "authenticationMetadataProvider", "authenticationStrategy",
 		"authorizationProvider", "authorizationMetadataProvider", "authorizationStrategy",
 	}},
+	{reason: Timer, names: []string{"timerGetMessageThreadNum", "timerPutMessageThreadNum"}},
+	{reason: Tries, names: []string{"timerEnableRetryUntilSuccess", "timerSkipUnknownError"}},
 	{reason: Container, names: []string{"inBrokerContainer"}},
 }

@@ -67,6 +67,9 @@ public final class Driver {
             case "relay":
                 Relay.run(args);
                 break;
+            case "recall":
+                Recall.run(args);
+                break;
             case "warm":
                 Warm.run();
                 break;

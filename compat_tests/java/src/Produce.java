@@ -26,6 +26,7 @@ final class Produce {
     private final String[] tags;
     private final boolean keys;
     private final String[] delays;
+    private final String[] timers;
     private final int queue;
     private final int sharding;
     private final int flag;
@@ -49,6 +50,7 @@ final class Produce {
         tags = list.isEmpty() ? new String[0] : list.split(",");
         keys = args.flag("keys");
         delays = args.get("delay", "0").split(",");
+        timers = args.get("timer", "").split(","); // of 5.x: delayMs:N, delaySec:N or deliverMs:N, the last from now on
         queue = args.intValue("queue", -1);
         sharding = args.intValue("sharding", 0);
         flag = args.intValue("flag", 0);
@@ -151,7 +153,7 @@ final class Produce {
         }
     }
 
-    private void sendBatch(int from, int n) {
+    private void sendBatch(int from, int n) throws Exception {
         List<Message> list = new ArrayList<>();
         for (int i = from; i < from + n; i++) {
             list.add(message(i));
@@ -183,7 +185,7 @@ final class Produce {
         };
     }
 
-    private Message message(int i) {
+    private Message message(int i) throws Exception {
         StringBuilder body = new StringBuilder(prefix).append('-').append(i);
         while (body.length() < size) {
             body.append('.');
@@ -196,6 +198,22 @@ final class Produce {
             m.setDelayTimeLevel(delay);
         }
         props.forEach(m::putUserProperty);
+        String[] timer = timers[i % timers.length].split(":");
+        switch (timer[0]) {
+            case "delayMs":
+                Moved.call(m, "setDelayTimeMs", Long.parseLong(timer[1]));
+                break;
+            case "delaySec":
+                Moved.call(m, "setDelayTimeSec", Long.parseLong(timer[1]));
+                break;
+            case "deliverMs":
+                Moved.call(m, "setDeliverTimeMs", System.currentTimeMillis() + Long.parseLong(timer[1]));
+                break;
+            case "":
+                break;
+            default:
+                throw new Driver.Usage("unknown timer " + timer[0]);
+        }
         return m;
     }
 
@@ -213,7 +231,8 @@ final class Produce {
         Out.event("sent").put("body", body).put("msgId", unique).put("offsetMsgId", own)
             .put("queueId", r.getMessageQueue().getQueueId()).put("queueOffset", r.getQueueOffset() + nth)
             .put("status", r.getSendStatus().name()).put("broker", r.getMessageQueue().getBrokerName())
-            .put("topic", r.getMessageQueue().getTopic()).put("ackTimestamp", System.currentTimeMillis()).print();
+            .put("topic", r.getMessageQueue().getTopic()).put("ackTimestamp", System.currentTimeMillis())
+            .put("recallHandle", Recall.handle(r)).print();
     }
 
     private static void failed(String body, Throwable e) {

@@ -98,6 +98,11 @@ func messageRows() []Row {
 		{Code: protocol.SendMessageV2, Request: v2, Response: sent},
 		{Code: protocol.SendBatchMessage, Request: v2, Response: sent},
 		{Code: protocol.ConsumerSendMsgBack, Request: typ[ConsumerSendMsgBackRequest]("ConsumerSendMsgBackRequestHeader", BaseRPC)},
+		{
+			Code:     protocol.RecallMessage,
+			Request:  typ[RecallMessageRequest]("RecallMessageRequestHeader", BaseTopic),
+			Response: typ[RecallMessageResponse]("RecallMessageResponseHeader", BaseNone),
+		},
 		{Code: protocol.PullMessage, Request: pull, Response: pulled},
 		{Code: protocol.LitePullMessage, Request: pull, Response: pulled},
 		{
@@ -171,6 +176,8 @@ func adminRows() []Row {
 		{Code: protocol.GetBrokerRuntimeInfo},
 		{Code: protocol.GetAllConsumerOffset},
 		{Code: protocol.GetAllDelayOffset},
+		{Code: protocol.GetTimerCheckPoint},
+		{Code: protocol.GetTimerMetrics},
 		{Code: protocol.UpdateAndCreateSubscriptionGroup},
 		{Code: protocol.UpdateAndCreateSubscriptionGroupList},
 		{

@@ -64,3 +64,15 @@ type ConsumerSendMsgBackRequest struct {
 	UnitMode          bool   `rmq:"unitMode"`
 	MaxReconsumeTimes *int32 `rmq:"maxReconsumeTimes"` // nil: the group's retryMaxTimes holds
 }
+
+// RecallMessageRequest is the header of RECALL_MESSAGE (370). Java: RecallMessageRequestHeader.
+type RecallMessageRequest struct {
+	ProducerGroup string `rmq:"producerGroup"`
+	Topic         string `rmq:"topic,required"`
+	RecallHandle  string `rmq:"recallHandle,required"` // of SendMessageResponse
+}
+
+// RecallMessageResponse is the reply to RECALL_MESSAGE. Java: RecallMessageResponseHeader.
+type RecallMessageResponse struct {
+	MsgID string `rmq:"msgId,required"` // UNIQ_KEY of the message
+}
