@@ -21,6 +21,8 @@ import (
 	"github.com/skylarkmq/skylark/broker/session"
 	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/broker/topic"
+	"github.com/skylarkmq/skylark/broker/transaction"
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/server"
@@ -45,6 +47,7 @@ type Broker struct {
 	sender    *send.Sender
 	puller    *pull.Puller
 	scheduler *schedule.Scheduler
+	trans     *transaction.Transactions
 
 	mux    *mux.Mux
 	lanes  lanes
@@ -163,7 +166,8 @@ func (b *Broker) openHandlers() error {
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		RegionID: o.RegionID, TraceOn: o.TraceOn, Writable: o.BrokerPermission&topic.PermWrite != 0, RejectTransaction: o.RejectTransactionMessage,
 		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
-		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack})
+		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
+		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
 		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
@@ -171,7 +175,21 @@ func (b *Broker) openHandlers() error {
 	var err error
 	b.scheduler, err = schedule.Open(schedule.Options{Logger: o.Logger, Path: o.config("delayOffset.json"), Store: b.store, Put: b.sender.Put,
 		PersistEvery: time.Duration(o.FlushDelayOffsetInterval) * time.Millisecond})
-	return err
+	if err != nil {
+		return err
+	}
+	b.trans = transaction.Open(b.transactionOptions())
+	return nil
+}
+
+func (b *Broker) transactionOptions() transaction.Options {
+	o := &b.o
+	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	return transaction.Options{Logger: o.Logger, BrokerName: o.BrokerName, StoreHost: message.HostOf(o.storeHost()), Path: o.config("transactionMetrics"),
+		Store: b.store, Offsets: b.offsets, Topics: b.topics, Producers: b.sessions, Put: b.sender.Put, PutFinal: b.sender.PutDelayed, Count: b.stats.Put,
+		TimeOut: ms(o.TransactionTimeOut), CheckInterval: ms(o.TransactionCheckInterval), CheckMax: int(o.TransactionCheckMax),
+		OpBatchInterval: ms(o.TransactionOpBatchInterval), OpMsgMaxSize: int(o.TransactionOpMsgMaxSize), MetricsInterval: ms(o.TransactionMetricFlush),
+		ReservedTime: time.Duration(b.store.Options().FileReservedTime) * time.Hour}
 }
 
 // consumers tells pulling what a group's heartbeats have said of a topic.
@@ -251,6 +269,9 @@ func (b *Broker) close() error {
 	}
 	if b.mux != nil {
 		b.mux.Close()
+	}
+	if b.trans != nil {
+		errs = append(errs, b.trans.Close())
 	}
 	if b.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)

@@ -101,6 +101,17 @@ func (s *Sender) delay(m *message.Message, p *message.Properties, rec *store.Rec
 	m.Topic, m.QueueID = store.ScheduleTopic, int32(level-1)
 }
 
+// PutDelayed is Put for a message that has to wait when its properties have a DELAY level, as one that is sent.
+func (s *Sender) PutDelayed(m *message.Message, p message.Properties, done func(err error, recs []store.Rec)) error {
+	rec := store.Rec{TagsCode: message.TagsCode(p.Get(message.PropertyTags))}
+	if level, _ := strconv.Atoi(p.Get(message.PropertyDelay)); level > 0 {
+		to := *m
+		s.delay(&to, &p, &rec, level)
+		m = &to
+	}
+	return s.Put(m, p.String(), rec, done)
+}
+
 // Put stores one message of the broker's own making as it is. rec carries the tags code. done is called
 // once, on a goroutine of the store, unless Put returns an error; it must not block.
 func (s *Sender) Put(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error {
