@@ -51,7 +51,7 @@ func (t *Transactions) round() error {
 	}
 	at, end, opFrom := t.correct(topic.TransHalf), r.half.Max(), t.correct(topic.TransOpHalf)
 	if at < t.passed.Load() { // set back by an operator
-		t.unsure = r.start
+		t.unsure.Store(r.start)
 	}
 	t.passed.Store(at)
 	var err error
@@ -61,7 +61,7 @@ func (t *Transactions) round() error {
 			break
 		}
 		if at, more, err = r.walk(at); err != nil {
-			t.unsure = t.o.Now().UnixMilli() // copies may be there that were not told of
+			t.unsure.Store(t.o.Now().UnixMilli()) // there may be copies of messages that are not passed
 			break
 		}
 	}
@@ -157,7 +157,7 @@ func (r *round) look(i int64) (bool, error) {
 		return err == nil, err
 	}
 	copied := asked || m.p.Get(message.PropertyPreparedQueueOffset) != ""
-	if m.StoreTimestamp <= r.t.unsure || copied {
+	if m.StoreTimestamp <= r.t.unsure.Load() || copied {
 		if ready, known, err := r.known(m); !ready || known {
 			return ready, err
 		}

@@ -76,17 +76,11 @@ func TestCounterGrowsWithoutAProducer(t *testing.T) {
 
 func TestMessagesOfTheFutureAreAskedForAtOnce(t *testing.T) {
 	w := newWorld(t, nil)
-	w.pass(time.Hour)
-	w.prepare("ahead")
-	w.pass(-time.Hour)
-	// The store does not go back in time: the message was stored when the clock still was.
-	w.pass(59 * time.Minute)
+	w.ahead = time.Hour
+	w.prepare("x")
+	w.pass(time.Millisecond)
 	require.NoError(t, w.trans.round())
-	require.Empty(t, w.questions(), "stored behind the begin of the round")
-	w.pass(time.Minute + time.Millisecond)
-	require.NoError(t, w.trans.round())
-	require.Empty(t, w.questions(), "1 ms old")
-	w.restart()
+	require.Len(t, w.questions(), 1)
 }
 
 func TestImmunityHoldsTheQuestionBack(t *testing.T) {
@@ -230,7 +224,6 @@ func TestNothingToDoCostsNothing(t *testing.T) {
 	w.restart()
 	require.Empty(t, w.round())
 	changes := w.disk.Changes()
-	require.Zero(t, testing.AllocsPerRun(10, func() { _ = w.trans.o.Now() }))
 	for range 100 {
 		require.NoError(t, w.trans.round())
 	}

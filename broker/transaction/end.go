@@ -147,7 +147,7 @@ var endName = map[int32]string{message.SysFlagCommit: "committed", message.SysFl
 // claim takes a half message, and its newest copy, for their end and returns their queue offsets; or was, the kind
 // of the end that came before.
 func (t *Transactions) claim(m *half, kind int32, check bool) (mine []int64, was int32, err error) {
-	late := check || m.QueueOffset < t.passed.Load()
+	late := check
 	for at := m.QueueOffset; ; {
 		if was, ok := t.ledger.claim(at, kind); !ok {
 			t.ledger.release(mine...)
@@ -155,7 +155,7 @@ func (t *Transactions) claim(m *half, kind int32, check bool) (mine []int64, was
 		}
 		mine = append(mine, at)
 		// The checker cannot store it again from now on, but it may have.
-		if late = late || at < t.passed.Load(); !late {
+		if late = late || at < t.passed.Load() || m.StoreTimestamp <= t.unsure.Load(); !late {
 			return mine, 0, nil
 		}
 		k, err := t.kin(m)

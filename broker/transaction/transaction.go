@@ -115,7 +115,7 @@ type Transactions struct {
 	passed atomic.Int64
 	// unsure is the store timestamp up to which a half message may be ended, or stored again, without the checker
 	// knowing of it: the start, or the last write that failed.
-	unsure     int64
+	unsure     atomic.Int64
 	indexSince time.Time // since when the checker waits for the index; zero: it does not
 	asked      int32     // requests sent to producers
 
@@ -134,7 +134,7 @@ func Open(o Options) *Transactions {
 	t.ledger.init()
 	t.ops.init(o.Store.Options().MessageIndexEnable)
 	t.counts = openCounts(&t.o)
-	t.unsure = o.Now().UnixMilli()
+	t.unsure.Store(o.Now().UnixMilli())
 	t.passed.Store(t.correct(topic.TransHalf))
 	t.correct(topic.TransOpHalf)
 	t.done.Go(t.check)

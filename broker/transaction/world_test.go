@@ -44,7 +44,8 @@ type world struct {
 	conn     *conntest.Conn // of a producer
 	index    bool
 	change   func(*Options)
-	made     []string // topics made by the checker
+	made     []string      // topics made by the checker
+	ahead    time.Duration // of the producer's clock
 
 	mu   sync.Mutex
 	now  time.Time
@@ -176,7 +177,7 @@ func (w *world) prepare(text string, more ...message.Property) header.EndTransac
 	for _, one := range more {
 		p.Set(one.Name, one.Value)
 	}
-	m := message.Message{Topic: topic.TransHalf, Flag: 7, SysFlag: message.SysFlagCompressed, BornTimestamp: w.clock().UnixMilli(), ReconsumeTimes: 1, Body: []byte(text),
+	m := message.Message{Topic: topic.TransHalf, Flag: 7, SysFlag: message.SysFlagCompressed, BornTimestamp: w.clock().Add(w.ahead).UnixMilli(), ReconsumeTimes: 1, Body: []byte(text),
 		BornHost: message.HostOf(netip.MustParseAddrPort("10.1.2.3:4")), StoreHost: message.HostOf(netip.MustParseAddrPort("127.0.0.1:10911"))}
 	got := make(chan store.Rec, 1)
 	require.NoError(w.t, w.sender.Put(&m, p.String(), store.Rec{TagsCode: 97}, func(err error, recs []store.Rec) {
