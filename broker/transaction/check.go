@@ -38,14 +38,13 @@ type round struct {
 	t     *Transactions
 	start int64 // ms
 	half  *consumequeue.Queue
-	ops   *consumequeue.Queue // nil: there was none yet
 	w     *window
 	batch []*renewal
 	wg    sync.WaitGroup
 }
 
 func (t *Transactions) round() error {
-	r := &round{t: t, start: t.o.Now().UnixMilli(), half: t.queue(topic.TransHalf), ops: t.queue(topic.TransOpHalf)}
+	r := &round{t: t, start: t.o.Now().UnixMilli(), half: t.queue(topic.TransHalf)}
 	if r.half == nil {
 		return nil
 	}
@@ -57,7 +56,7 @@ func (t *Transactions) round() error {
 	var err error
 	for more := true; more && at < end; {
 		r.w = newWindow(at, min(end, at+t.window), opFrom)
-		if err = r.w.read(t.o.Store, r.ops); err != nil {
+		if err = r.readOps(); err != nil {
 			break
 		}
 		if at, more, err = r.walk(at); err != nil {
@@ -68,13 +67,23 @@ func (t *Transactions) round() error {
 	return errors.Join(err, r.passOps(opFrom))
 }
 
+// readOps takes the op messages in that are new. Their queue may have come into being during the round.
+func (r *round) readOps() error {
+	ops := r.t.queue(topic.TransOpHalf)
+	if ops == nil {
+		return nil
+	}
+	return r.w.read(r.t.o.Store, ops)
+}
+
 // passOps moves the consumer offset of the op queue over the messages that name nothing from t.passed on.
 func (r *round) passOps(from int64) error {
-	if r.ops == nil || from >= r.ops.Max() {
+	ops := r.t.queue(topic.TransOpHalf)
+	if ops == nil || from >= ops.Max() {
 		return nil
 	}
 	passed := r.t.passed.Load()
-	to, err := eachOp(r.t.o.Store, r.ops, from, func(rec *message.Record) bool {
+	to, err := eachOp(r.t.o.Store, ops, from, func(rec *message.Record) bool {
 		done := true
 		eachEnd(rec, func(offset int64) { done = done && offset < passed })
 		return done
@@ -152,7 +161,7 @@ func (r *round) look(i int64) (bool, error) {
 		return true, nil
 	}
 	// Only now: an op that is not in the ledger any more is in the queue.
-	if err := r.w.read(r.t.o.Store, r.ops); err != nil || r.w.has(i) {
+	if err := r.readOps(); err != nil || r.w.has(i) {
 		r.t.ledger.release(i)
 		return err == nil, err
 	}

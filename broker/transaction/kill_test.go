@@ -211,3 +211,24 @@ func (m *model) verify() {
 	require.Equal(m.t, want, got, "each commit once, no rollback")
 	require.Empty(m.t, m.round())
 }
+
+// TestFirstOpOfAllComesDuringARound: the op queue comes into being behind the checker's back.
+func TestFirstOpOfAllComesDuringARound(t *testing.T) {
+	w := newWorld(t, nil)
+	w.prepare("a")
+	h := w.prepare("b")
+	w.commit(h)
+	w.pass(time.Minute)
+	w.failing(func(n int, m *message.Message) bool {
+		if n == 1 { // the checker stores a again
+			w.mu.Unlock()
+			defer w.mu.Lock()
+			require.True(t, w.trans.flushOps())
+		}
+		return false
+	})
+	require.NoError(t, w.trans.round())
+	asked := w.questions()
+	require.Len(t, asked, 1)
+	require.Equal(t, "a", string(asked[0].rec.Body))
+}

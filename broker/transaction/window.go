@@ -35,7 +35,7 @@ func (w *window) has(offset int64) bool {
 
 // read takes in the op messages from w.next on.
 func (w *window) read(s *store.Store, q *consumequeue.Queue) error {
-	if q == nil || w.next >= q.Max() {
+	if w.next >= q.Max() {
 		return nil
 	}
 	next, err := eachOp(s, q, w.next, func(r *message.Record) bool {
