@@ -57,27 +57,23 @@ type stage struct {
 
 func newStage(t *testing.T, c *cluster.Cluster) *stage {
 	t.Helper()
-	name := strings.NewReplacer("/", "-", ".", "_").Replace(t.Name()) + strconv.FormatInt(time.Now().UnixNano()%1e9, 36)
-	s := &stage{t: t, c: c, topic: name, group: "GID-" + name}
-	c.Broker.CreateTopic(t, name, 2)
-	s.consume("C1-" + name)
+	s := newDeafStage(t, c)
+	s.consume()
 	return s
 }
 
-func (s *stage) consume(group string) {
-	s.t.Helper()
-	s.consumer = cluster.Go(s.t, "consume", s.c.Arg(), "topic="+s.topic, "group="+group, "timeout=240000")
+// newDeafStage is newStage without the consumer, which begins with the first message whenever it is started: one
+// that runs takes its time to notice that its broker has gone.
+func newDeafStage(t *testing.T, c *cluster.Cluster) *stage {
+	t.Helper()
+	name := strings.NewReplacer("/", "-", ".", "_").Replace(t.Name()) + strconv.FormatInt(time.Now().UnixNano()%1e9, 36)
+	c.Broker.CreateTopic(t, name, 2)
+	return &stage{t: t, c: c, topic: name, group: "GID-" + name}
 }
 
-// again replaces the consumer by one that sees all from the beginning: the old one takes its time to notice that the
-// broker has gone.
-func (s *stage) again(group string) {
+func (s *stage) consume() {
 	s.t.Helper()
-	s.consumer.Kill(s.t)
-	s.consume(group + s.topic)
-	was := cluster.Bodies(s.seen)
-	s.seen = nil
-	s.delivered(was...)
+	s.consumer = cluster.Go(s.t, "consume", s.c.Arg(), "topic="+s.topic, "group=C-"+s.topic, "timeout=240000")
 }
 
 func (s *stage) producer(by client, args ...string) *cluster.Run {

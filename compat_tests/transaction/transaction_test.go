@@ -76,29 +76,33 @@ func TestAskedTooOften(t *testing.T) {
 	require.Len(t, cluster.Of(run.Stop(t, limit), "check"), 4)
 }
 
+// patient keys leave a broker that starts anew the time to be the first to ask.
+var patient = append(keys[:len(keys):len(keys)], "transactionTimeOut=4000")
+
 // TestBrokerDiesBetweenHalfMessageAndEnd by kill -9, with undecided and with ended transactions in its memory.
 func TestBrokerDiesBetweenHalfMessageAndEnd(t *testing.T) {
 	t.Parallel()
-	c := cluster.Standalone(t, append(keys[:len(keys):len(keys)], "transactionOpBatchInterval=600000")...)
+	conf := append(patient[:len(patient):len(patient)], "transactionOpBatchInterval=600000")
 	if cluster.PeerIsJava() { // which delivers twice what it has no op of
-		c = cluster.Standalone(t, keys...)
+		conf = patient
 	}
-	s := newStage(t, c)
+	c := cluster.Standalone(t, conf...)
+	s := newDeafStage(t, c)
 	run := s.producer(java(cluster.ClientV5), "prefix=m", "count=6", "end=commit,unknown,rollback", "answer=commit")
 	sent := s.sent(run, 6)
-	s.delivered(bodies("m", 0, 3)...)
 	s.ended(sent["m-2"], sent["m-5"])
 	more := s.producer(java(cluster.ClientV5), "prefix=more", "count=2")
 	sent = s.sent(more, 2)
-	s.delivered(bodies("more", 0, 1)...)
 	if cluster.PeerIsJava() {
 		s.ended(sent["more-0"], sent["more-1"])
 	}
+	finals := func() int { return len(queue(t, c.Broker, s.topic, 0)) + len(queue(t, c.Broker, s.topic, 1)) }
+	require.Eventually(t, func() bool { return finals() >= 4 }, limit, 10*time.Millisecond)
 	more.Kill(t)
 	c.Broker.Kill(t)
 	c.Broker.Restart(t)
-	s.again("C2-")
-	s.delivered(bodies("m", 1, 4)...)
+	s.consume()
+	s.delivered(append(bodies("m", 0, 1, 3, 4), bodies("more", 0, 1)...)...)
 	s.end(java(cluster.ClientV5))
 	require.ElementsMatch(t, bodies("m", 1, 4), cluster.Bodies(cluster.Of(run.Stop(t, limit), "check")))
 }
@@ -108,30 +112,28 @@ func TestFolderGoesFromJavaToUsAndBack(t *testing.T) {
 	t.Parallel()
 	cluster.SkipIfOff(t)
 	ns := cluster.StartNamesrv(t, cluster.Options{})
-	o := cluster.Options{Namesrv: []string{ns.Addr()}, Dir: t.TempDir(), Port: cluster.FreePort(t), ExtraConf: keys, Unlisted: true}
+	o := cluster.Options{Namesrv: []string{ns.Addr()}, Dir: t.TempDir(), Port: cluster.FreePort(t), ExtraConf: patient}
 	c := &cluster.Cluster{Namesrv: ns, Broker: cluster.StartJavaBroker(t, o)}
-	s := newStage(t, c)
+	s := newDeafStage(t, c)
 	by := java(cluster.ClientV5)
-	witness := s.producer(by, "prefix=witness", "count=1", "answer=commit") // which all brokers ask
+	witness := s.producer(by, "prefix=witness", "count=1", "answer=commit") // whom all brokers ask
 	s.sent(witness, 1)
-	run := s.producer(by, "prefix=java", "count=6", "end=commit,rollback,unknown", "immunity=4")
-	sent := s.sent(run, 6)
-	run.Kill(t)
-	s.delivered(append(bodies("java", 0, 3), "witness-0")...)
-	s.ended(sent["java-0"], sent["java-1"], sent["java-3"], sent["java-4"])
+	half := func(prefix string) {
+		run := s.producer(by, "prefix="+prefix, "count=6", "end=commit,rollback,unknown")
+		sent := s.sent(run, 6)
+		run.Kill(t)
+		s.ended(sent[prefix+"-0"], sent[prefix+"-1"], sent[prefix+"-3"], sent[prefix+"-4"])
+	}
+	half("java")
 	c.Broker.Kill(t)
 	c.Broker = cluster.StartBroker(t, o)
-	s.again("C2-")
-	s.delivered(bodies("java", 2, 5)...)
-	run = s.producer(by, "prefix=our", "count=6", "end=commit,rollback,unknown", "immunity=9")
-	sent = s.sent(run, 6)
-	run.Kill(t)
-	s.delivered(bodies("our", 0, 3)...)
-	s.ended(sent["our-0"], sent["our-1"], sent["our-3"], sent["our-4"])
+	witness.Collect(t, limit, "check", 2)
+	half("our")
 	c.Broker.Stop(t)
 	c.Broker = cluster.StartJavaBroker(t, o)
-	s.again("C3-")
-	s.delivered(bodies("our", 2, 5)...)
+	witness.Collect(t, limit, "check", 2)
+	s.consume()
+	s.delivered(append(append(bodies("java", 0, 2, 3, 5), bodies("our", 0, 2, 3, 5)...), "witness-0")...)
 	witness.Stop(t, limit)
 	require.ElementsMatch(t, append(bodies("java", 2, 5), bodies("our", 2, 5)...), cluster.Bodies(cluster.Of(witness.Events(), "check")))
 }
