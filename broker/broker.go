@@ -22,6 +22,7 @@ import (
 	"github.com/skylarkmq/skylark/broker/session"
 	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/broker/topic"
+	"github.com/skylarkmq/skylark/broker/transaction"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -50,6 +51,7 @@ type Broker struct {
 	scheduler *schedule.Scheduler
 	relay     *relay.Relay
 	timer     *timer.Timer // nil: timerWheelEnable is false
+	trans     *transaction.Transactions
 
 	mux    *mux.Mux
 	lanes  lanes
@@ -171,7 +173,8 @@ func (b *Broker) openHandlers() error {
 		RegionID: o.RegionID, TraceOn: o.TraceOn, Writable: o.BrokerPermission&topic.PermWrite != 0, RejectTransaction: o.RejectTransactionMessage,
 		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
-		BrokerName: o.BrokerName, Timer: b.timerLimits(), Recall: o.RecallMessageEnable, RecallReadOnly: o.AllowRecallWhenBrokerNotWriteable})
+		BrokerName: o.BrokerName, Timer: b.timerLimits(), Recall: o.RecallMessageEnable, RecallReadOnly: o.AllowRecallWhenBrokerNotWriteable,
+		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
 		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
@@ -182,13 +185,27 @@ func (b *Broker) openHandlers() error {
 	var err error
 	b.scheduler, err = schedule.Open(schedule.Options{Logger: o.Logger, Path: o.config("delayOffset.json"), Store: b.store, Put: b.sender.Put,
 		PersistEvery: time.Duration(o.FlushDelayOffsetInterval) * time.Millisecond})
-	if err != nil || !o.TimerWheelEnable {
+	if err != nil {
 		return err
+	}
+	b.trans = transaction.Open(b.transactionOptions())
+	if !o.TimerWheelEnable {
+		return nil
 	}
 	b.timer, err = timer.Open(timer.Options{Logger: o.Logger, Store: b.store, Put: b.sender.Put, Count: b.stats.Put, MetricsPath: o.config("timermetrics"),
 		Precision: timer.Precision(int64(o.TimerPrecisionMs)), RollWindow: int64(o.TimerRollWindowSlot), LogFileSize: int64(o.MappedFileSizeTimerLog),
 		FlushInterval: time.Duration(o.TimerFlushIntervalMs) * time.Millisecond, StopEnqueue: o.TimerStopEnqueue, AppendTopicToKeys: o.AppendTopicForTimerDeleteKey})
 	return err
+}
+
+func (b *Broker) transactionOptions() transaction.Options {
+	o := &b.o
+	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	return transaction.Options{Logger: o.Logger, BrokerName: o.BrokerName, StoreHost: message.HostOf(o.storeHost()), Path: o.config("transactionMetrics"),
+		Store: b.store, Offsets: b.offsets, Topics: b.topics, Producers: b.sessions, Put: b.sender.Put, PutFinal: b.sender.PutDelayed, Count: b.stats.Put,
+		TimeOut: ms(o.TransactionTimeOut), CheckInterval: ms(o.TransactionCheckInterval), CheckMax: int(o.TransactionCheckMax),
+		OpBatchInterval: ms(o.TransactionOpBatchInterval), OpMsgMaxSize: int(o.TransactionOpMsgMaxSize), MetricsInterval: ms(o.TransactionMetricFlush),
+		ReservedTime: time.Duration(b.store.Options().FileReservedTime) * time.Hour}
 }
 
 // timerLimits tells sending what messages of arbitrary time may ask for.
@@ -285,6 +302,9 @@ func (b *Broker) close() error {
 	}
 	if b.mux != nil {
 		b.mux.Close()
+	}
+	if b.trans != nil {
+		errs = append(errs, b.trans.Close())
 	}
 	if b.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)

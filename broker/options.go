@@ -58,6 +58,12 @@ type Options struct {
 	ReviveQueueNum              int32  `prop:"reviveQueueNum"`
 	TimerWheelEnable            bool   `prop:"timerWheelEnable"`
 	RejectTransactionMessage    bool   `prop:"rejectTransactionMessage"`
+	TransactionTimeOut          int64  `prop:"transactionTimeOut"`
+	TransactionCheckInterval    int64  `prop:"transactionCheckInterval"`
+	TransactionCheckMax         int32  `prop:"transactionCheckMax"`
+	TransactionOpBatchInterval  int64  `prop:"transactionOpBatchInterval"`
+	TransactionOpMsgMaxSize     int32  `prop:"transactionOpMsgMaxSize"` // bytes
+	TransactionMetricFlush      int64  `prop:"transactionMetricFlushInterval"`
 	RegionID                    string `prop:"regionId"`
 	TraceOn                     bool   `prop:"traceOn"`
 	StartAcceptSendRequest      int64  `prop:"startAcceptSendRequestTimeStamp"`
@@ -100,6 +106,9 @@ type Options struct {
 	ClientManagerThreadPoolQueue     int32 `prop:"clientManagerThreadPoolQueueCapacity"`
 	ConsumerManagerThreadPoolQueue   int32 `prop:"consumerManagerThreadPoolQueueCapacity"`
 	HeartbeatThreadPoolQueueCapacity int32 `prop:"heartbeatThreadPoolQueueCapacity"`
+	EndTransactionThreadPoolNums     int32 `prop:"endTransactionThreadPoolNums"`
+	EndTransactionPoolQueueCapacity  int32 `prop:"endTransactionPoolQueueCapacity"`
+	WaitTimeMillsInTransactionQueue  int64 `prop:"waitTimeMillsInTransactionQueue"`
 	WaitTimeMillsInSendQueue         int64 `prop:"waitTimeMillsInSendQueue"`
 	WaitTimeMillsInPullQueue         int64 `prop:"waitTimeMillsInPullQueue"`
 	WaitTimeMillsInLitePullQueue     int64 `prop:"waitTimeMillsInLitePullQueue"`
@@ -129,6 +138,9 @@ func DefaultOptions() Options {
 		BrokerPermission: 6, DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, AutoCreateSubscriptionGroup: true, EnableCreateSysGroup: true,
 		UseServerSideResetOffset: true, StoreReplyMessageEnable: true, SplitMetadataSize: 2000, ValidateSystemTopic: true, ClearRetryTopicWhenDelete: true,
 		ClusterTopicEnable: true, BrokerTopicEnable: true, MsgTraceTopicName: "RMQ_SYS_TRACE_TOPIC", ReviveQueueNum: 8,
+		TransactionTimeOut: 6000, TransactionCheckInterval: 30000, TransactionCheckMax: 15,
+		TransactionOpBatchInterval: 3000, TransactionOpMsgMaxSize: 4096, TransactionMetricFlush: 10000,
+		EndTransactionThreadPoolNums: max(8+cpu*2, 4*min(cpu, 4)), EndTransactionPoolQueueCapacity: 100000, WaitTimeMillsInTransactionQueue: 3000,
 		TimerWheelEnable: true, MappedFileSizeTimerLog: 100 << 20, TimerPrecisionMs: 1000, TimerRollWindowSlot: 2 * 24 * 3600, TimerFlushIntervalMs: 1000,
 		TimerMaxDelaySec: 3 * 24 * 3600, TimerCongestNumEachSlot: math.MaxInt32, AllowRecallWhenBrokerNotWriteable: true, RegionID: "DefaultRegion", TraceOn: true,
 		LongPollingEnable: true, ShortPollingTimeMills: 1000, LitePullMessageEnable: true, NotifyConsumerIdsChangedEnable: true,

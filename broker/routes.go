@@ -14,7 +14,7 @@ import (
 
 // lanes are the bounded queues of the broker, each with the sizes of Java's executor of that name.
 type lanes struct {
-	send, pull, litePull, reply, query, admin, client, consumer, heartbeat *mux.Lane
+	send, pull, litePull, reply, query, admin, client, consumer, heartbeat, transaction *mux.Lane
 }
 
 func (b *Broker) openLanes() lanes {
@@ -26,15 +26,16 @@ func (b *Broker) openLanes() lanes {
 		return b.mux.NewLane(mux.LaneOptions{Name: name, Workers: int(workers), Capacity: int(capacity), MaxWait: time.Duration(wait) * time.Millisecond})
 	}
 	return lanes{
-		send:      lane("send", o.SendMessageThreadPoolNums, o.SendThreadPoolQueueCapacity, o.WaitTimeMillsInSendQueue),
-		pull:      lane("pull", o.PullMessageThreadPoolNums, o.PullThreadPoolQueueCapacity, o.WaitTimeMillsInPullQueue),
-		litePull:  lane("litePull", o.LitePullMessageThreadPoolNums, o.LitePullThreadPoolQueueCapacity, o.WaitTimeMillsInLitePullQueue),
-		reply:     lane("reply", o.ProcessReplyThreadPoolNums, o.ReplyThreadPoolQueueCapacity, 0),
-		query:     lane("query", o.QueryMessageThreadPoolNums, o.QueryThreadPoolQueueCapacity, 0),
-		admin:     lane("admin", o.AdminBrokerThreadPoolNums, o.AdminBrokerThreadPoolQueue, o.WaitTimeMillsInAdminBrokerQueue),
-		client:    lane("clientManage", o.ClientManageThreadPoolNums, o.ClientManagerThreadPoolQueue, 0),
-		consumer:  lane("consumerManage", o.ConsumerManageThreadPoolNums, o.ConsumerManagerThreadPoolQueue, 0),
-		heartbeat: lane("heartbeat", o.HeartbeatThreadPoolNums, o.HeartbeatThreadPoolQueueCapacity, o.WaitTimeMillsInHeartbeatQueue),
+		send:        lane("send", o.SendMessageThreadPoolNums, o.SendThreadPoolQueueCapacity, o.WaitTimeMillsInSendQueue),
+		pull:        lane("pull", o.PullMessageThreadPoolNums, o.PullThreadPoolQueueCapacity, o.WaitTimeMillsInPullQueue),
+		litePull:    lane("litePull", o.LitePullMessageThreadPoolNums, o.LitePullThreadPoolQueueCapacity, o.WaitTimeMillsInLitePullQueue),
+		reply:       lane("reply", o.ProcessReplyThreadPoolNums, o.ReplyThreadPoolQueueCapacity, 0),
+		query:       lane("query", o.QueryMessageThreadPoolNums, o.QueryThreadPoolQueueCapacity, 0),
+		admin:       lane("admin", o.AdminBrokerThreadPoolNums, o.AdminBrokerThreadPoolQueue, o.WaitTimeMillsInAdminBrokerQueue),
+		client:      lane("clientManage", o.ClientManageThreadPoolNums, o.ClientManagerThreadPoolQueue, 0),
+		consumer:    lane("consumerManage", o.ConsumerManageThreadPoolNums, o.ConsumerManagerThreadPoolQueue, 0),
+		heartbeat:   lane("heartbeat", o.HeartbeatThreadPoolNums, o.HeartbeatThreadPoolQueueCapacity, o.WaitTimeMillsInHeartbeatQueue),
+		transaction: lane("endTransaction", o.EndTransactionThreadPoolNums, o.EndTransactionPoolQueueCapacity, o.WaitTimeMillsInTransactionQueue),
 	}
 }
 
@@ -43,6 +44,7 @@ func (b *Broker) openLanes() lanes {
 func (b *Broker) addRoutes() {
 	l := &b.lanes
 	b.mux.Add(b.sender.Routes(l.send)...)
+	b.mux.Add(b.trans.Routes(l.transaction, l.admin)...)
 	b.mux.Add(b.puller.Routes(l.pull, l.litePull)...)
 	b.mux.Add(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
 		Locks: b.locks, Store: b.store}).Routes(l.heartbeat, l.client, l.consumer)...)

@@ -68,6 +68,10 @@ func (s *Store) Query(r QueryRequest) (QueryResult, error) {
 	return res, nil
 }
 
+// Indexed reports whether Query finds every message that is visible: not without an index, nor while the index
+// reads what it lacks from the log, as at a start.
+func (s *Store) Indexed() bool { return s.index != nil && s.index.Live() }
+
 // openIndex opens the key index behind a finished recovery.
 func (s *Store) openIndex() (err error) {
 	if !s.o.MessageIndexEnable || !s.o.IndexFileWriteEnable {

@@ -48,7 +48,11 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 		return err
 	}
 	r.bytes = int32(len(b.Buf) - buf)
-	r.topic = b.keep(h.Topic)
+	if r.half {
+		r.real, r.topic = b.keep(h.Topic), b.keep(halfTopic)
+	} else {
+		r.topic = b.keep(h.Topic)
+	}
 	b.reqs = append(b.reqs, r)
 	return nil
 }
@@ -124,7 +128,7 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		if s.o.RejectTransaction {
 			return protocol.Errorf(protocol.NoPermission, "the broker[%s] sending transaction message is forbidden", s.o.BrokerIP)
 		}
-		return protocol.Errorf(protocol.NoPermission, "the broker[%s] sending transaction message is forbidden, transactions are not built yet", s.o.BrokerIP)
+		r.half = true
 	}
 	if p.inner {
 		return s.illegal()
@@ -139,7 +143,7 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		r.id = b.keep(p.uniq)
 	}
 	rec := store.Rec{TagsCode: message.TagsCode(p.tags)}
-	if level > 0 || p.timer && !p.timed {
+	if (level > 0 || p.timer && !p.timed) && !r.half {
 		all := message.ParseProperties(text)
 		out, err := s.hold(m, &all, &rec, level)
 		if err != nil {
@@ -155,7 +159,30 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		}
 		text = all.String()
 	}
+	if r.half {
+		all := message.ParseProperties(text)
+		if p.timer && level <= 0 { // its end is too late to refuse a time
+			to, waiting := *m, message.ParseProperties(text)
+			if _, err := s.time(&to, &waiting); err != nil {
+				return err
+			}
+		}
+		uniq := b.str(r.id)
+		all.Set(message.PropertyUniqKey, uniq)
+		all.Set(message.PropertyTransactionID, uniq)
+		s.half(m, &all)
+		text, p.uniq = all.String(), uniq
+	}
 	return s.addRecord(b, r, m, rec, text, &p)
+}
+
+// half turns a message into one that waits in the half topic for its transaction's end. A delay begins then.
+// Java: TransactionalMessageBridge.parseHalfMessageInner.
+func (s *Sender) half(m *message.Message, p *message.Properties) {
+	p.Set(message.PropertyRealTopic, m.Topic)
+	p.Set(message.PropertyRealQueueID, strconv.Itoa(int(m.QueueID)))
+	m.Topic, m.QueueID = halfTopic, 0
+	m.SysFlag &^= message.SysFlagTransaction
 }
 
 // addRecord builds the record; the properties that Java's broker adds go behind those of the client.

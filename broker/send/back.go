@@ -113,6 +113,22 @@ func (s *Sender) delay(m *message.Message, p *message.Properties, rec *store.Rec
 	m.Topic, m.QueueID = store.ScheduleTopic, int32(level-1)
 }
 
+// PutDelayed is Put for a message that waits when its properties have a DELAY level or a time of delivery, as
+// one that is sent. A time that cannot be is an error here, too.
+func (s *Sender) PutDelayed(m *message.Message, p message.Properties, done func(err error, recs []store.Rec)) error {
+	rec := store.Rec{TagsCode: message.TagsCode(p.Get(message.PropertyTags))}
+	text := p.String()
+	level, _ := strconv.Atoi(p.Get(message.PropertyDelay))
+	if level > 0 || scan(text).timer {
+		to := *m
+		if _, err := s.hold(&to, &p, &rec, level); err != nil {
+			return err
+		}
+		m, text = &to, p.String()
+	}
+	return s.Put(m, text, rec, done)
+}
+
 // Put stores one message of the broker's own making as it is. rec carries the tags code. done is called
 // once, on a goroutine of the store, unless Put returns an error; it must not block.
 func (s *Sender) Put(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error {

@@ -27,11 +27,13 @@ type batch struct {
 type sent struct {
 	opaque  int32
 	oneway  bool
+	half    bool  // the first part of a transaction
 	queueID int32 // as asked for; a delayed message stands in another queue
 	recs    int32
 	id      span // of the transaction id
 	handle  span // of the recall handle, empty: none
 	topic   span
+	real    span // the real topic of a half message
 	bytes   int32
 }
 
@@ -73,6 +75,9 @@ func (b *batch) count() {
 	for i := range b.reqs {
 		messages += int(b.reqs[i].recs)
 		bytes += int(b.reqs[i].bytes)
+		if b.reqs[i].half && b.s.o.CountHalf != nil {
+			b.s.o.CountHalf(b.str(b.reqs[i].real))
+		}
 		if i+1 == len(b.reqs) || b.str(b.reqs[i+1].topic) != b.str(b.reqs[i].topic) {
 			b.s.o.Count(b.str(b.reqs[i].topic), messages, bytes)
 			messages, bytes = 0, 0

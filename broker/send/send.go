@@ -31,6 +31,9 @@ const (
 	DLQPrefix   = "%DLQ%"
 )
 
+// halfTopic holds the messages of transactions that have not ended. Java: TopicValidator.RMQ_SYS_TRANS_HALF_TOPIC.
+const halfTopic = "RMQ_SYS_TRANS_HALF_TOPIC"
+
 // Faq is the hint Java appends to some remarks. Java: FAQUrl.suggestTodo.
 const Faq = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details."
 
@@ -74,6 +77,8 @@ type Options struct {
 	NoSend func(topic string) bool
 	// Count is told of stored messages: their number and size. It must be cheap and keep no string.
 	Count func(topic string, messages, bytes int)
+	// CountHalf is told the real topic of each half message stored, under the rules of Count.
+	CountHalf func(topic string)
 	// CountBack is told of a message sent back by a group.
 	CountBack func(group, topic string)
 }

@@ -56,7 +56,7 @@ func TestReplyAndRecordAreJavas(t *testing.T) {
 }
 
 func TestChecksAnswerAsJava(t *testing.T) {
-	b := brokertest.Start(t, func(o *broker.Options) { o.Store.MaxMessageSize = 1000 })
+	b := brokertest.Start(t, func(o *broker.Options) { o.Store.MaxMessageSize, o.RejectTransactionMessage = 1000, true })
 	c := b.Dial(false)
 	require.Equal(t, protocol.Success, c.Call(brokertest.SendRequest("T", 0, "", "x")).Code)
 	for _, x := range []struct {

@@ -20,6 +20,10 @@ const (
 	PropertyRealQueueID         = "REAL_QID"
 	PropertyTransactionPrepared = "TRAN_MSG"
 	PropertyProducerGroup       = "PGROUP"
+	PropertyTransactionID       = "__transactionId__" // Java: TransactionalMessageUtil.TRANSACTION_ID
+	PropertyCheckTimes          = "TRANSACTION_CHECK_TIMES"
+	PropertyCheckImmunityTime   = "CHECK_IMMUNITY_TIME_IN_SECONDS"
+	PropertyPreparedQueueOffset = "TRAN_PREPARED_QUEUE_OFFSET"
 	PropertyUniqKey             = "UNIQ_KEY"
 	PropertyMsgRegion           = "MSG_REGION"
 	PropertyTraceOn             = "TRACE_ON"

@@ -244,6 +244,13 @@ func (x *Index) leave(f *file) {
 	x.release([]*file{f})
 }
 
+// Live reports whether Query sees all that Put was told.
+func (x *Index) Live() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.live && !x.closed
+}
+
 // Last returns store timestamp and offset of the newest message that has an entry.
 // Java: QueryOffsetResult.indexLastUpdateTimestamp, indexLastUpdatePhyoffset.
 func (x *Index) Last() (storeTimestamp, physicalOffset int64) {

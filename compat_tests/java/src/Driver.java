@@ -41,6 +41,9 @@ public final class Driver {
             case "produce":
                 Produce.run(args, stop);
                 break;
+            case "transact":
+                Transact.run(args, stop);
+                break;
             case "consume":
                 Consume.run(args, stop);
                 break;

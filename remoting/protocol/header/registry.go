@@ -103,6 +103,8 @@ func messageRows() []Row {
 			Request:  typ[RecallMessageRequest]("RecallMessageRequestHeader", BaseTopic),
 			Response: typ[RecallMessageResponse]("RecallMessageResponseHeader", BaseNone),
 		},
+		{Code: protocol.EndTransaction, Request: typ[EndTransactionRequest]("EndTransactionRequestHeader", BaseRPC)},
+		{Code: protocol.CheckTransactionState, Request: typ[CheckTransactionStateRequest]("CheckTransactionStateRequestHeader", BaseRPC)},
 		{Code: protocol.PullMessage, Request: pull, Response: pulled},
 		{Code: protocol.LitePullMessage, Request: pull, Response: pulled},
 		{
@@ -162,6 +164,7 @@ func messageRows() []Row {
 // adminRows are the broker's codes for tools and for other brokers.
 func adminRows() []Row {
 	return []Row{
+		{Code: protocol.ResumeCheckHalfMessage, Request: typ[ResumeCheckHalfMessageRequest]("ResumeCheckHalfMessageRequestHeader", BaseNone)},
 		{Code: protocol.UpdateAndCreateTopic, Request: typ[CreateTopicRequest]("CreateTopicRequestHeader", BaseTopic)},
 		{Code: protocol.UpdateAndCreateTopicList, Request: typ[Empty]("CreateTopicListRequestHeader", BaseRPC)},
 		{

@@ -35,7 +35,7 @@ var inherited = map[Base][]string{
 }
 
 // kept names the inherited fields that a struct has nevertheless.
-var kept = map[string]string{"SendMessageRequestHeader": "bname"}
+var kept = map[string]string{"SendMessageRequestHeader": "bname", "CheckTransactionStateRequestHeader": "bname"}
 
 // valueThoughNullable lists boxed Java fields without an initialiser that are values here, because the
 // Java handler reads null as zero: "(x == null) ? 0 : x", Boolean.TRUE.equals and the like.

@@ -38,7 +38,7 @@ const windowSize = 4 << 10
 
 // open opens the files there are; without any the folder is not even made.
 func (l *unitLog) open() (err error) {
-	l.files, err = segment.Open(l.fs, l.dir, l.size)
+	l.files, err = segment.Open(l.fs, []string{l.dir}, l.size)
 	return err
 }
 
@@ -115,7 +115,7 @@ func (l *unitLog) file(pos int64) (*segment.File, error) {
 		return nil, err
 	}
 	l.newNames = true
-	return l.files.Add(next, pos-pos%l.size)
+	return l.files.Add(next, l.dir, pos-pos%l.size)
 }
 
 // sync makes the log durable up to its end.
