@@ -2,15 +2,18 @@ package sql92
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/skylarkmq/skylark/remoting/message"
 )
 
 // symbols are the operators as Java writes them.
 var symbols = map[op]string{opNegate: "-", opNot: "NOT", opAnd: "&&", opOr: "||", opEqual: "==", opGreater: ">", opGreaterEqual: ">=",
 	opLess: "<", opLessEqual: "<=", opContains: "CONTAINS", opStartsWith: "STARTSWITH", opEndsWith: "ENDSWITH", opIn: "IN"}
 
-// String returns the node as Java's toString does; only the order of an IN with more than 4 texts differs.
+// String returns the node as Java's toString does.
 func (n *node) String() string {
 	var b strings.Builder
 	n.write(&b)
@@ -38,7 +41,7 @@ func (n *node) write(b *strings.Builder) {
 			b.WriteByte(')')
 		}
 	case opIn:
-		b.WriteString(n.left.name + " " + symbol + " ( " + strings.Join(n.texts, ", ") + " )")
+		b.WriteString(n.left.name + " " + symbol + " ( " + strings.Join(listed(n.texts), ", ") + " )")
 	case opEqual, opGreater, opGreaterEqual, opLess, opLessEqual:
 		b.WriteByte('(')
 		n.left.write(b)
@@ -50,6 +53,31 @@ func (n *node) write(b *strings.Builder) {
 		n.left.write(b)
 		b.WriteByte(')')
 	}
+}
+
+// listed returns the texts of an IN in the order in which Java lists them: 5 and more are in a HashSet.
+func listed(texts []string) []string {
+	if len(texts) < 5 {
+		return texts
+	}
+	buckets := 16
+	for buckets < int(float32(len(texts))/0.75)+1 {
+		buckets *= 2
+	}
+	bucket := func(s string) int {
+		h := uint32(message.HashCode(s))
+		return int(h^h>>16) & (buckets - 1)
+	}
+	seen := map[string]bool{}
+	var out []string
+	for _, s := range texts {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return bucket(a) - bucket(b) })
+	return out
 }
 
 // String returns the value as it would stand in an expression. Java: ConstantExpression.toString.

@@ -64,7 +64,7 @@ public final class SqlGolden {
         try {
             Object v = e.evaluate(new Properties(message));
             return v == null ? 'U' : (Boolean) v ? 'T' : 'F';
-        } catch (Exception x) {
+        } catch (Throwable x) { // a StackOverflowError, too
             return 'X';
         }
     }
