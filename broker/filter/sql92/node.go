@@ -59,6 +59,7 @@ func (p *parser) node(n *node) (*node, error) {
 	if p.dry {
 		return nil, nil
 	}
+	p.nodes++
 	for _, part := range [2]*node{n.left, n.right} {
 		if part != nil {
 			n.depth = max(n.depth, part.depth+1)

@@ -13,6 +13,7 @@ type parser struct {
 	plus   bool     // a plus was among them
 	depth  int
 	names  []string
+	nodes  int
 	// Java looks at the whole operand of a plus before it parses it. dry is set during that look: nothing is
 	// built. known is the end of what was looked at.
 	dry   bool
@@ -325,6 +326,7 @@ func (p *parser) unary() (*node, error) {
 		return inner, err
 	case 1<<t.kind&operand != 0:
 		p.consume()
+		p.nodes++
 		return p.literal(t)
 	}
 	p.expect, p.plus = p.expect|operand, true

@@ -74,7 +74,14 @@ func failf(class, format string, args ...any) error {
 type Expression struct {
 	root  *node
 	names []string // the properties it looks at
+	nodes int
 }
+
+// costly is how many nodes make an expression costly: its evaluation takes some 10 us, with long texts a ms.
+const costly = 200
+
+// Costly reports whether an evaluation may take long.
+func (e *Expression) Costly() bool { return e.nodes > costly }
 
 // Compile parses text. An error is *Error. Nothing of text is kept alive beyond what the expression holds of it.
 // Java: SqlFilter.compile.
@@ -90,7 +97,7 @@ func Compile(text string) (*Expression, error) {
 	if root, err = p.boolean(root); err != nil {
 		return nil, err
 	}
-	return &Expression{root, p.names}, nil
+	return &Expression{root, p.names, p.nodes}, nil
 }
 
 // String returns the expression as Java's toString does, for messages.
