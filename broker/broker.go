@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/order"
@@ -42,6 +43,7 @@ type Broker struct {
 	groups   *group.Table
 	offsets  *offset.Table
 	sessions *session.Table
+	filters  *filter.Table
 	locks    *order.Locks
 
 	stats     *stats.Stats
@@ -146,9 +148,15 @@ func (b *Broker) openTables() error {
 	if err != nil {
 		return err
 	}
+	b.filters, err = filter.Open(filter.Options{Path: o.config("consumerFilter.json"), Logger: o.Logger, CleanTimeSpan: time.Duration(o.FilterDataCleanTimeSpan) * time.Millisecond,
+		MaxErrorRate: o.MaxErrorRateOfBloomFilter, ExpectedConsumers: o.ExpectConsumerNumUseFilter})
+	if err != nil {
+		return err
+	}
 	b.locks = order.New(time.Now)
 	b.sessions = session.Open(session.Options{Logger: o.Logger, ChannelExpiredTimeout: time.Duration(o.ChannelExpiredTimeout) * time.Millisecond,
-		NotifyEnabled: func() bool { return o.NotifyConsumerIdsChangedEnable }, Compile: compileFilter})
+		NotifyEnabled: func() bool { return o.NotifyConsumerIdsChangedEnable }, Compile: compileFilter,
+		Subscribed: b.filters.Register, Left: b.filters.Unregister})
 	return nil
 }
 
@@ -159,7 +167,9 @@ func (b *Broker) openStore() error {
 	o := b.o.Store
 	o.Logger = b.o.Logger
 	// The puller is made behind the store; no message can come before.
-	o.Listener = func(q *consumequeue.Queue, queueOffset, tagsCode int64) { b.puller.Arrived(q, queueOffset, tagsCode) }
+	o.Listener = func(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte) {
+		b.puller.Arrived(q, queueOffset, tagsCode, record)
+	}
 	o.OnFatal = func(err error) { b.fatal <- err }
 	var err error
 	b.store, err = store.Open(o)
@@ -178,6 +188,7 @@ func (b *Broker) openHandlers() error {
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
 		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
+		Filters: b.filters, PropertyFilter: o.EnablePropertyFilter, FilterSupportRetry: o.FilterSupportRetry,
 		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get, Missed: b.stats.Miss})
 	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, RegionID: o.RegionID, TraceOn: o.TraceOn, StoreHost: message.HostOf(o.storeHost()),
 		Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions, Store: b.store, Put: b.sender.Put,
@@ -257,6 +268,7 @@ func (b *Broker) keep() {
 				b.o.Logger.Error().Err(err).Msg("cannot write consumer offsets, trying again")
 			}
 			b.locks.Expire()
+			b.filters.Clean()
 		}
 	}
 }
@@ -314,6 +326,9 @@ func (b *Broker) close() error {
 	}
 	if b.sessions != nil {
 		b.sessions.Close()
+	}
+	if b.filters != nil {
+		errs = append(errs, b.filters.Close())
 	}
 	if b.stats != nil {
 		b.stats.Close()

@@ -79,6 +79,12 @@ type Options struct {
 	RecallMessageEnable               bool  `prop:"recallMessageEnable"`
 	AllowRecallWhenBrokerNotWriteable bool  `prop:"allowRecallWhenBrokerNotWriteable"`
 
+	EnablePropertyFilter       bool  `prop:"enablePropertyFilter"`
+	FilterSupportRetry         bool  `prop:"filterSupportRetry"`
+	FilterDataCleanTimeSpan    int64 `prop:"filterDataCleanTimeSpan"`
+	MaxErrorRateOfBloomFilter  int32 `prop:"maxErrorRateOfBloomFilter"` // percent
+	ExpectConsumerNumUseFilter int32 `prop:"expectConsumerNumUseFilter"`
+
 	LongPollingEnable                bool  `prop:"longPollingEnable"`
 	ShortPollingTimeMills            int64 `prop:"shortPollingTimeMills"`
 	LitePullMessageEnable            bool  `prop:"litePullMessageEnable"`
@@ -143,6 +149,7 @@ func DefaultOptions() Options {
 		EndTransactionThreadPoolNums: max(8+cpu*2, 4*min(cpu, 4)), EndTransactionPoolQueueCapacity: 100000, WaitTimeMillsInTransactionQueue: 3000,
 		TimerWheelEnable: true, MappedFileSizeTimerLog: 100 << 20, TimerPrecisionMs: 1000, TimerRollWindowSlot: 2 * 24 * 3600, TimerFlushIntervalMs: 1000,
 		TimerMaxDelaySec: 3 * 24 * 3600, TimerCongestNumEachSlot: math.MaxInt32, AllowRecallWhenBrokerNotWriteable: true, RegionID: "DefaultRegion", TraceOn: true,
+		FilterDataCleanTimeSpan: 24 * 3600 * 1000, MaxErrorRateOfBloomFilter: 20, ExpectConsumerNumUseFilter: 32,
 		LongPollingEnable: true, ShortPollingTimeMills: 1000, LitePullMessageEnable: true, NotifyConsumerIdsChangedEnable: true,
 		ChannelExpiredTimeout: 120000, FlushConsumerOffsetInterval: 5000, FlushDelayOffsetInterval: 10000,
 		ServerChannelMaxIdleTimeSeconds: 120, BrokerFastFailureEnable: true,

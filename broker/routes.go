@@ -47,7 +47,7 @@ func (b *Broker) addRoutes() {
 	b.mux.Add(b.trans.Routes(l.transaction, l.admin)...)
 	b.mux.Add(b.puller.Routes(l.pull, l.litePull)...)
 	b.mux.Add(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
-		Locks: b.locks, Store: b.store}).Routes(l.heartbeat, l.client, l.consumer)...)
+		Locks: b.locks, Store: b.store, Filters: b.filters, PropertyFilter: b.o.EnablePropertyFilter}).Routes(l.heartbeat, l.client, l.consumer)...)
 	b.mux.Add(b.relay.Routes(l.admin, l.reply)...)
 	b.mux.Add(admin.New(b.adminOptions()).Routes(l.admin, l.query)...)
 }

@@ -235,10 +235,17 @@ func (s *Store) publish(groups []*Group) {
 	}
 	// Pulls are woken when the whole round is visible, so that they take all of it at once.
 	for _, g := range groups {
+		at := 0
 		for i := range g.Recs {
-			if r := &g.Recs[i]; r.Queue.Waiters.Load() > 0 && s.o.Listener != nil {
-				s.o.Listener(r.Queue, r.QueueOffset, r.TagsCode)
+			r := &g.Recs[i]
+			if r.Queue.Waiters.Load() > 0 && s.o.Listener != nil {
+				var record []byte
+				if end := at + int(r.Size); end <= len(g.Buf) {
+					record = g.Buf[at:end]
+				}
+				s.o.Listener(r.Queue, r.QueueOffset, r.TagsCode, record)
 			}
+			at += int(r.Size)
 		}
 	}
 	if n := len(groups); n > 0 {

@@ -88,7 +88,7 @@ func TestSyncFlushAcknowledgesWhatIsDurable(t *testing.T) {
 	o := testOptions(t.TempDir())
 	o.FlushDiskType, o.FS = SyncFlush, fs
 	arrived := make(chan int64, 10)
-	o.Listener = func(_ *consumequeue.Queue, offset, _ int64) { arrived <- offset }
+	o.Listener = func(_ *consumequeue.Queue, offset, _ int64, _ []byte) { arrived <- offset }
 	s := open(t, o)
 	syncing, goOn := make(chan struct{}), make(chan struct{})
 	fs.set(func(op, path string) error {

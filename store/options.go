@@ -80,8 +80,9 @@ type Options struct {
 	// Progress is told how far Open has come; nil: nobody asks.
 	Progress *Progress
 	// Listener is told of each message on a queue with Waiters, on the append goroutine (in SYNC_FLUSH the
-	// flush goroutine). It must not block.
-	Listener func(q *consumequeue.Queue, queueOffset, tagsCode int64)
+	// flush goroutine). It must not block, nor keep the record, which is nil for a message whose sender was
+	// told ErrFlushTimeout.
+	Listener func(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte)
 	// OnFatal is called once, on a goroutine of the store, when a disk error has made the store refuse writes.
 	OnFatal func(err error)
 	// CacheBytes bounds the read cache; 0: 24 MiB.

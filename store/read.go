@@ -34,6 +34,8 @@ type GetRequest struct {
 	MaxMessages int
 	// Match selects units by tags code; nil takes all.
 	Match func(tagsCode int64) bool
+	// MatchRecord selects further by the record, which it must not keep; nil takes all.
+	MatchRecord func(record []byte) bool
 }
 
 // GetResult describes what Get found.
@@ -47,6 +49,9 @@ type GetResult struct {
 
 // maxReply bounds the bytes of one reply. Java: ManyMessageTransfer, 128 MiB; a frame holds 16 MiB.
 const maxReply = 12 << 20
+
+// maxScan bounds the bytes of records that one Get reads and does not give. Java bounds only their number.
+const maxScan = 16 << 20
 
 var unitBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
@@ -77,7 +82,7 @@ func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
 
 func (s *Store) collect(dst []byte, r GetRequest, res GetResult) ([]byte, GetResult, error) {
 	n := max(r.MaxMessages, 1)
-	if r.Match != nil {
+	if r.Match != nil || r.MatchRecord != nil {
 		n = max(n, int(s.o.MaxFilterMessageSize)/consumequeue.UnitSize)
 	}
 	buf := unitBuffers.Get().(*[]byte)
@@ -103,7 +108,7 @@ func (s *Store) collect(dst []byte, r GetRequest, res GetResult) ([]byte, GetRes
 // records reads the records of the units that match, up to the limits of a reply.
 func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) ([]byte, GetResult, error) {
 	end := s.log.End()
-	start := len(dst)
+	start, passed := len(dst), 0
 	dense := isDense(units)
 	res.Status, res.NextOffset = NoMatchedMessage, r.Offset
 	for ; len(units) > 0; units = units[consumequeue.UnitSize:] {
@@ -136,6 +141,16 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 		}
 		if err != nil {
 			return dst[:start], res, err
+		}
+		if r.MatchRecord != nil && !r.MatchRecord(dst[at:]) {
+			if res.Messages == 0 {
+				res.Status = NoMatchedMessage
+			}
+			res.NextOffset++
+			if dst, passed = dst[:at], passed+int(u.Size); passed > maxScan {
+				break
+			}
+			continue
 		}
 		res.Messages++
 		res.NextOffset++

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -230,4 +231,55 @@ func TestGetFollowsJavasRules(t *testing.T) {
 	require.Equal(t, int64(0), s.OffsetByTime("A", 0, first-1, false))
 	require.Equal(t, int64(70), s.OffsetByTime("A", 0, first+1e9, false))
 	require.Equal(t, int64(0), s.OffsetByTime("X", 0, 1, false))
+}
+
+// TestGetByRecord: what MatchRecord refuses is passed over, and one Get reads only so much in vain.
+func TestGetByRecord(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.MappedFileSizeCommitLog = 8 << 20
+	s := open(t, o)
+	k := &sink{}
+	put(t, s, group(s, k, "A", 0, 0, 40, false))
+	ends := func(digit string) func([]byte) bool {
+		return func(rec []byte) bool {
+			r, err := message.Parse(rec, true)
+			require.NoError(t, err)
+			return strings.HasSuffix(string(r.Body), digit)
+		}
+	}
+	get := func(r GetRequest) ([]string, GetResult) {
+		r.Queue, r.MaxMessages = s.Queue("A", 0), 32
+		b, res, err := s.Get([]byte("before"), r)
+		require.NoError(t, err)
+		require.Equal(t, "before", string(b[:6]))
+		var bodies []string
+		for b = b[6:]; len(b) > 0; {
+			m, err := message.Parse(b, true)
+			require.NoError(t, err)
+			bodies = append(bodies, string(m.Body))
+			b = b[m.Size:]
+		}
+		require.Len(t, bodies, res.Messages)
+		return bodies, res
+	}
+	bodies, res := get(GetRequest{MatchRecord: ends("7")})
+	require.Equal(t, []string{"A-0-7", "A-0-17", "A-0-27", "A-0-37"}, bodies)
+	require.Equal(t, Found, res.Status)
+	require.EqualValues(t, 40, res.NextOffset)
+	_, res = get(GetRequest{Offset: 38, MatchRecord: ends("7")})
+	require.Equal(t, NoMatchedMessage, res.Status)
+	require.EqualValues(t, 40, res.NextOffset)
+	bodies, _ = get(GetRequest{MatchRecord: ends("7"), Match: func(int64) bool { return false }})
+	require.Empty(t, bodies)
+
+	const size = 3 << 20
+	for range 8 {
+		m := message.Message{Topic: "A", Body: make([]byte, size)}
+		buf, err := message.AppendRecord(nil, &m, "")
+		require.NoError(t, err)
+		put(t, s, &Group{Owner: k, Buf: buf, Recs: []Rec{{Queue: s.Queue("A", 0), Size: int32(len(buf))}}})
+	}
+	_, res = get(GetRequest{Offset: 40, MatchRecord: ends("7")})
+	require.Equal(t, NoMatchedMessage, res.Status)
+	require.EqualValues(t, 40+maxScan/size+1, res.NextOffset)
 }

@@ -6,6 +6,7 @@ package client
 import (
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/order"
@@ -42,6 +43,9 @@ type Options struct {
 	Sessions *session.Table
 	Locks    *order.Locks
 	Store    Store
+	// Filters compiles filter expressions; without PropertyFilter, enablePropertyFilter, they are refused.
+	Filters        *filter.Table
+	PropertyFilter bool
 	// RejectPullConsumer is rejectPullConsumerEnable: heartbeats of pull consumers are ignored.
 	RejectPullConsumer bool
 }

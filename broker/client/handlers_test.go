@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/internal/conntest"
 	"github.com/skylarkmq/skylark/broker/offset"
@@ -235,6 +236,26 @@ func TestCheckClientConfig(t *testing.T) {
 	w.want(check(`{"clientId":"c","group":"g","subscriptionData":{"topic":"t","subString":"a","expressionType":"TAG"}}`), protocol.Success, "")
 	w.want(check(`{"clientId":"c","group":"g","subscriptionData":{"topic":"t","subString":"a > 1","expressionType":"SQL92"}}`), protocol.SystemError,
 		"The broker does not support consumer to filter message by SQL92")
+}
+
+func TestCheckClientConfigCompilesExpressions(t *testing.T) {
+	w := newWorld(t)
+	filters, err := filter.Open(filter.Options{Path: filepath.Join(t.TempDir(), "consumerFilter.json"), MaxErrorRate: 20, ExpectedConsumers: 32})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, filters.Close()) })
+	w.m = mux.New(mux.Options{})
+	w.o.Filters, w.o.PropertyFilter = filters, true
+	w.serve()
+	c := conntest.New(1)
+	check := func(expression, kind string) *protocol.Command {
+		return w.call(c, protocol.CheckClientConfig, nil, fmt.Sprintf(`{"clientId":"c","group":"g","subscriptionData":{"topic":"t","subString":%q,"expressionType":%q}}`, expression, kind))
+	}
+	w.want(check("a > 1", "SQL92"), protocol.Success, "")
+	w.want(check("a > #", "TAG"), protocol.Success, "")
+	w.want(check("a > #", "SQL92"), protocol.SubscriptionParseFailed,
+		`org.apache.rocketmq.filter.parser.TokenMgrError: Lexical error at line 1, column 6.  Encountered: <EOF> after : ""`)
+	w.want(check("a > 'x'", "SQL92"), protocol.SubscriptionParseFailed, "java.lang.RuntimeException: Value ''x'' cannot be compared.")
+	w.want(check("a > 1", "XYZ"), protocol.SubscriptionParseFailed, "there is no filter for expressions of type XYZ")
 }
 
 func TestLocks(t *testing.T) {

@@ -3,6 +3,7 @@ package client
 import (
 	"strconv"
 
+	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/session"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -15,9 +16,6 @@ const (
 	supportsHeartbeatV2 = "IS_SUPPORT_HEART_BEAT_V2"
 	subscriptionChanged = "IS_SUB_CHANGE"
 )
-
-// expressionTag is the type of tag expressions, also meant by none. Java: ExpressionType.TAG.
-const expressionTag = "TAG"
 
 const (
 	retryPrefix         = "%RETRY%" // Java: MixAll.RETRY_GROUP_TOPIC_PREFIX
@@ -103,8 +101,16 @@ func (h *Handlers) checkConfig(r *mux.Request) (*protocol.Command, error) {
 		if err := decodeBody(r, &req); err != nil {
 			return nil, err
 		}
-		if kind := req.SubscriptionData.ExpressionType; kind != "" && kind != expressionTag {
-			return nil, protocol.Errorf(protocol.SystemError, "The broker does not support consumer to filter message by %s", kind)
+		sub := &req.SubscriptionData
+		if filter.IsTag(sub.ExpressionType) {
+			return protocol.NewResponse(protocol.Success, ""), nil
+		}
+		if !h.o.PropertyFilter {
+			return nil, protocol.Errorf(protocol.SystemError, "The broker does not support consumer to filter message by %s", sub.ExpressionType)
+		}
+		if err := h.o.Filters.Check(sub.SubString, sub.ExpressionType); err != nil {
+			h.o.Logger.Warn().Err(err).Str("group", req.Group).Str("clientId", req.ClientID).Str("expression", sub.SubString).Msg("a consumer's filter does not compile")
+			return nil, protocol.Errorf(protocol.SubscriptionParseFailed, "%v", err)
 		}
 	}
 	return protocol.NewResponse(protocol.Success, ""), nil

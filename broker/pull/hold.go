@@ -124,17 +124,17 @@ func (h *hold) take(x *held) *mux.Request {
 }
 
 // Arrived wakes the pulls that want the message at queueOffset. It runs on the store's append goroutine.
-func (p *Puller) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64) {
-	p.hold.arrived(q, queueOffset, tagsCode)
+func (p *Puller) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte) {
+	p.hold.arrived(q, queueOffset, arrival{tagsCode: tagsCode, record: record})
 }
 
-func (h *hold) arrived(q *consumequeue.Queue, queueOffset, tagsCode int64) {
+func (h *hold) arrived(q *consumequeue.Queue, queueOffset int64, a arrival) {
 	h.mu.Lock()
 	var few [8]*mux.Request
 	woken := few[:0]
 	list := h.waiting[q]
 	for i := len(list) - 1; i >= 0; i-- {
-		if x := list[i]; x.offset <= queueOffset && x.filter.Match(tagsCode) {
+		if x := list[i]; x.offset <= queueOffset && x.filter.wants(&a) {
 			woken = append(woken, h.take(x))
 		}
 	}

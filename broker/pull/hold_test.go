@@ -79,13 +79,13 @@ func TestWokenPullsLeaveNothingBehind(t *testing.T) {
 		}
 		h.add(q, int64(i/5), f, r, time.Hour)
 	}
-	h.arrived(q, 0, 3) // those at offset 0 that want every tag
+	h.arrived(q, 0, arrival{tagsCode: 3}) // those at offset 0 that want every tag
 	woken := map[int32]bool{}
 	for range 3 {
 		woken[(<-c.Sent).Opaque] = true
 	}
 	require.Equal(t, map[int32]bool{0: true, 2: true, 4: true}, woken)
-	h.arrived(q, 1, 7)
+	h.arrived(q, 1, arrival{tagsCode: 7})
 	for range 7 {
 		<-c.Sent
 	}

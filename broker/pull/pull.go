@@ -1,5 +1,4 @@
-// Package pull answers PULL_MESSAGE and LITE_PULL_MESSAGE: the checks, the filter by tags, the commit that
-// rides on a pull, and the holding of pulls that have come to the end of their queue.
+// Package pull answers PULL_MESSAGE and LITE_PULL_MESSAGE: the checks, the filters, the commit that rides on a pull, and the holding of pulls that have come to the end of their queue.
 package pull
 
 import (
@@ -9,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/remoting/frame"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -63,6 +63,11 @@ type Options struct {
 	Forbidden func(group, topic string) bool
 	Consumers func(group, topic string) Consumers
 	Offsets   Offsets
+	// Filters are the groups' expressions; PropertyFilter is enablePropertyFilter, without which they are refused,
+	// FilterSupportRetry is filterSupportRetry.
+	Filters            *filter.Table
+	PropertyFilter     bool
+	FilterSupportRetry bool
 	// Count is told of messages given to a group, Missed of a look at a queue that found none.
 	Count  func(group, topic string, messages, bytes int)
 	Missed func()
@@ -114,7 +119,7 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 	if no != nil {
 		return no
 	}
-	filter, no := p.filter(&h, group)
+	wanted, no := p.subscription(&h, group)
 	if no != nil {
 		return no
 	}
@@ -127,7 +132,8 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 	out.B = out.B[:headerRoom]
 	var err error
 	var res store.GetResult
-	out.B, res, err = p.o.Store.Get(out.B, store.GetRequest{Queue: q, Offset: h.QueueOffset, MaxMessages: int(h.MaxMsgNums), Match: filter.matcher()})
+	out.B, res, err = p.o.Store.Get(out.B, store.GetRequest{Queue: q, Offset: h.QueueOffset, MaxMessages: int(h.MaxMsgNums), Match: wanted.matcher(),
+		MatchRecord: wanted.matchRecord()})
 	if err != nil {
 		out.Release()
 		p.o.Logger.Error().Err(err).Str("topic", h.Topic).Int32("queueId", h.QueueID).Int64("offset", h.QueueOffset).Msg("cannot read messages")
@@ -146,7 +152,7 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 		if p.o.LongPolling {
 			wait = time.Duration(min(h.SuspendTimeoutMillis, maxSuspend)) * time.Millisecond
 		}
-		p.hold.add(q, h.QueueOffset, filter, r, wait)
+		p.hold.add(q, h.QueueOffset, wanted, r, wait)
 		return nil
 	}
 	return p.reply(r, &h, group, topic, out, res)
@@ -184,17 +190,10 @@ func (p *Puller) check(r *mux.Request, h *header.PullMessageRequest) (*body.Subs
 // permRead is the read bit of a topic's permission. Java: PermName.PERM_READ.
 const permRead int32 = 4
 
-// filter finds the subscription: the one in the request, or what the group's heartbeats said.
-func (p *Puller) filter(h *header.PullMessageRequest, g *body.SubscriptionGroupConfig) (*Filter, *protocol.Command) {
+// subscription finds the filter: of the subscription in the request, or of what the group's heartbeats said.
+func (p *Puller) subscription(h *header.PullMessageRequest, g *body.SubscriptionGroupConfig) (*Filter, *protocol.Command) {
 	if h.SysFlag&header.PullSubscription != 0 {
-		if !isTag(h.ExpressionType) {
-			return nil, refusal(0, protocol.SystemError, "The broker does not support consumer to filter message by %s", h.ExpressionType)
-		}
-		f, ok := ParseTags(h.Subscription)
-		if !ok {
-			return nil, refusal(0, protocol.SubscriptionParseFailed, "parse the consumer's subscription failed")
-		}
-		return f, nil
+		return p.given(h)
 	}
 	c := p.o.Consumers(h.ConsumerGroup, h.Topic)
 	switch {
@@ -208,10 +207,49 @@ func (p *Puller) filter(h *header.PullMessageRequest, g *body.SubscriptionGroupC
 		return nil, refusal(0, protocol.SubscriptionNotExist, "the consumer's subscription not exist%s", faq)
 	case c.Filter.SubVersion < h.SubVersion:
 		return nil, refusal(0, protocol.SubscriptionNotLatest, "the consumer's subscription not latest")
-	case !isTag(c.Filter.ExpressionType):
-		return nil, refusal(0, protocol.SystemError, "The broker does not support consumer to filter message by %s", c.Filter.ExpressionType)
+	case filter.IsTag(c.Filter.ExpressionType):
+		return c.Filter, nil
 	}
-	return c.Filter, nil
+	d := p.o.Filters.Get(h.Topic, h.ConsumerGroup)
+	switch {
+	case d == nil:
+		return nil, refusal(0, protocol.FilterDataNotExist, "The broker's consumer filter data is not exist!Your expression may be wrong!")
+	case d.ClientVersion < h.SubVersion:
+		return nil, refusal(0, protocol.FilterDataNotLatest, "the consumer's consumer filter data not latest")
+	case !p.o.PropertyFilter:
+		return nil, unsupported(c.Filter.ExpressionType)
+	}
+	return p.byExpression(h.Topic, d), nil
+}
+
+// given returns the filter of the subscription in the request.
+func (p *Puller) given(h *header.PullMessageRequest) (*Filter, *protocol.Command) {
+	malformed := func() (*Filter, *protocol.Command) {
+		return nil, refusal(0, protocol.SubscriptionParseFailed, "parse the consumer's subscription failed")
+	}
+	if filter.IsTag(h.ExpressionType) {
+		f, ok := ParseTags(h.Subscription)
+		if !ok {
+			return malformed()
+		}
+		return f, nil
+	}
+	if h.Subscription == "" {
+		return malformed()
+	}
+	if !p.o.PropertyFilter {
+		return nil, unsupported(h.ExpressionType)
+	}
+	// The strings alias the request, which lives as long as the filter does.
+	d, err := p.o.Filters.Build(h.Topic, h.ConsumerGroup, h.Subscription, h.ExpressionType, h.SubVersion)
+	if err != nil {
+		return malformed() // Java lets every message pass
+	}
+	return p.byExpression(h.Topic, d), nil
+}
+
+func unsupported(expressionType string) *protocol.Command {
+	return refusal(0, protocol.SystemError, "The broker does not support consumer to filter message by %s", expressionType)
 }
 
 // responseCode maps a store status as Java's PullMessageProcessor.composeResponseHeader does.

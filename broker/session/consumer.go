@@ -119,6 +119,9 @@ func (t *Table) RegisterConsumer(c Client, d *body.ConsumerData, hb Heartbeat) (
 		}
 		joined := g.byConn[c.Conn.ID()] == nil
 		changed = t.update(g, &c, d, hb.WithoutSub)
+		if t.o.Subscribed != nil && !hb.WithoutSub {
+			t.o.Subscribed(d.GroupName, d.SubscriptionDataSet)
+		}
 		resend = g.hasPrint && g.fingerprint != hb.Fingerprint || !g.hasPrint && hb.WithoutSub
 		g.fingerprint, g.hasPrint = hb.Fingerprint, true
 		name := g.view.Load().Name
@@ -222,6 +225,9 @@ func (t *Table) leaveConsumer(group string, conn uint64, notify bool) {
 	g.view.Store(&v)
 	if len(g.byConn) == 0 {
 		g.dead = true
+		if t.o.Left != nil {
+			t.o.Left(group) // before a new group of the name can be made
+		}
 		t.consumers.CompareAndDelete(group, g)
 	}
 	g.mu.Unlock()

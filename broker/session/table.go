@@ -7,7 +7,7 @@
 // NOTIFY_CONSUMER_IDS_CHANGED, one looks for clients that fell silent.
 //
 // Lock order: a connection's mutex, a group's mutex, then leaves (strmap, the notifier's mutex). Nothing
-// of another package runs under them but Options.Compile, Options.Now and the logger.
+// of another package runs under them but the functions in Options and the logger.
 package session
 
 import (
@@ -35,6 +35,11 @@ type Options struct {
 	NotifyEnabled func() bool
 	// Compile makes of a subscription what Subscription.Filter is to hold; nil: nothing.
 	Compile func(data *body.SubscriptionData) any
+	// Subscribed is told of all that one consumer of a group subscribes to, with each heartbeat that says so; Left
+	// of a group whose last consumer is gone. Calls for one group come in order. Either may be nil, neither may
+	// block, call the table, or keep what it is given.
+	Subscribed func(group string, subs []body.SubscriptionData)
+	Left       func(group string)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }

@@ -238,6 +238,30 @@ func TestNewerSubscriptionsReplaceOlderOnes(t *testing.T) {
 	})
 }
 
+// TestSubscribedAndLeft: heartbeats that leave their subscriptions out say nothing of them, and a group is left
+// once, by its last consumer.
+func TestSubscribedAndLeft(t *testing.T) {
+	var told []string
+	o := Options{Left: func(group string) { told = append(told, "left "+group) }, Subscribed: func(group string, subs []body.SubscriptionData) {
+		for i := range subs {
+			told = append(told, group+" "+subs[i].Topic)
+		}
+	}}
+	inBubble(t, o, func(t *testing.T, tab *Table) {
+		a, b := conntest.New(1), conntest.New(2)
+		tab.RegisterConsumer(client(a, "A"), consumer("g", 1, "t", "u"), v1)
+		tab.RegisterConsumer(client(a, "A"), consumer("g", 1, "t"), v1)
+		tab.RegisterConsumer(client(b, "B"), consumer("g", 1), Heartbeat{Fingerprint: 5, WithoutSub: true})
+		require.Equal(t, []string{"g t", "g u", "g t"}, told)
+		told = nil
+		tab.UnregisterConsumer("g", a, true)
+		tab.UnregisterConsumer("g", a, true)
+		require.Empty(t, told)
+		b.Close("test")
+		require.Equal(t, []string{"left g"}, told)
+	})
+}
+
 func TestNothingOfTheRequestIsKept(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, tab *Table) {
 		buf := []byte("CgttagPp")
