@@ -111,6 +111,16 @@ func Java(t TB, version, verb string, args ...string) *Run {
 	return startRun(t, "java "+version, append(argv, args...), home)
 }
 
+// JavaSource runs a Java program of one source file of this repository, with the jars of a RocketMQ version, to its end.
+func JavaSource(t TB, version, source string, args ...string) {
+	t.Helper()
+	SkipIfOff(t)
+	argv := append(javaFlags(t.TempDir()), "-cp", javaLib(t, version)+"/*", filepath.Join(mustRoot(t), source))
+	if err := run(t.TempDir(), javaBin(t), append(argv, args...)...); err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
 // Go starts the Go driver (compat_tests/drivers/go, a module of its own).
 func Go(t TB, verb string, args ...string) *Run {
 	t.Helper()

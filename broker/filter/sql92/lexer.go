@@ -222,12 +222,14 @@ func (l *lexer) skip() error {
 // bad returns the error for the text at at, which begins no token. Java: TokenMgrError.
 func (l *lexer) bad(at int) error {
 	rest := l.src[at:]
-	n := 1 // letters read until nothing could fit any more, the last included
+	n := 1 // bytes read until nothing could fit any more, the last letter included
+	endless := rest[0] == '\'' || strings.HasPrefix(rest, "/*")
 	switch {
-	case rest[0] == '\'' || strings.HasPrefix(rest, "/*"):
+	case endless:
 		n = len(rest)
 	case rest[0] == '.' || rest[0] == '/':
-		n = min(2, len(rest))
+		_, size := utf8.DecodeRuneInString(rest[1:])
+		n += size
 	case rest[0] >= utf8.RuneSelf:
 		_, n = utf8.DecodeRuneInString(rest)
 	}
@@ -237,9 +239,10 @@ func (l *lexer) bad(at int) error {
 	for _, c := range l.src[:at+n-size] {
 		p.step(c)
 	}
-	p.letter(firstUnit(last))
-	line, column := p.at()
-	if at+n == len(l.src) && firstUnit(last) == last {
+	u := firstUnit(last)
+	if at+n == len(l.src) && (endless || u == last) {
+		p.step(last)
+		line, column := p.at()
 		column++
 		if last == '\n' || last == '\r' {
 			line, column = line+1, 0
@@ -249,7 +252,8 @@ func (l *lexer) bad(at int) error {
 		}
 		return failf(tokenError, "Lexical error at line %d, column %d.  Encountered: <EOF> after : \"%s\"", line, column, escape(before))
 	}
-	u := firstUnit(last)
+	p.letter(u)
+	line, column := p.at()
 	return failf(tokenError, "Lexical error at line %d, column %d.  Encountered: \"%s\" (%d), after : \"%s\"", line, column, escapeUnit(u), u, escape(before))
 }
 

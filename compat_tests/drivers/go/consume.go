@@ -36,7 +36,10 @@ func consume(ctx context.Context, a *args, out *events) error {
 		expect: a.num("expect", 0), failFirst: int32(a.num("failFirst", 0)),
 		delay: a.duration("delayMs", 0), enough: make(chan struct{}),
 	}
-	tag := a.str("tag", "*")
+	selector := consumer.MessageSelector{Type: consumer.TAG, Expression: a.str("tag", "*")}
+	if sql := a.str("sql", ""); sql != "" {
+		selector = consumer.MessageSelector{Type: consumer.SQL92, Expression: sql}
+	}
 	opts, err := r.options(a)
 	if err != nil {
 		return err
@@ -48,7 +51,7 @@ func consume(ctx context.Context, a *args, out *events) error {
 	if err != nil {
 		return fmt.Errorf("cannot create consumer: %w", err)
 	}
-	if err := c.Subscribe(r.topic, consumer.MessageSelector{Type: consumer.TAG, Expression: tag}, r.handle); err != nil {
+	if err := c.Subscribe(r.topic, selector, r.handle); err != nil {
 		return fmt.Errorf("cannot subscribe to %s: %w", r.topic, err)
 	}
 	if err := c.Start(); err != nil {

@@ -3,6 +3,7 @@ import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.MessageSelector;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
@@ -49,7 +50,12 @@ final class Consume {
         consumer.setSuspendCurrentQueueTimeMillis(args.longValue("suspendMs", 100));
         consumer.setAwaitTerminationMillisWhenShutdown(5000);
         consumer.setVipChannelEnabled(args.flag("vip"));
-        consumer.subscribe(topic, args.get("tag", "*"));
+        String sql = args.get("sql", null);
+        if (sql != null) {
+            consumer.subscribe(topic, MessageSelector.bySql(sql));
+        } else {
+            consumer.subscribe(topic, args.get("tag", "*"));
+        }
     }
 
     static void run(Args args, Driver.Stop stop) throws Exception {

@@ -2,6 +2,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
+import org.apache.rocketmq.client.consumer.MessageSelector;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -18,12 +19,15 @@ final class LitePull {
         boolean assign = args.flag("assign");
         long seek = args.longValue("seek", 0);
         String tag = args.get("tag", "*");
+        String sql = args.get("sql", null);
         DefaultLitePullConsumer consumer = Driver.patient(new DefaultLitePullConsumer(args.need("group")));
         consumer.setNamesrvAddr(args.need("namesrv"));
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(false);
         args.end();
-        if (!assign) {
+        if (!assign && sql != null) {
+            consumer.subscribe(topic, MessageSelector.bySql(sql));
+        } else if (!assign) {
             consumer.subscribe(topic, tag);
         }
         consumer.start();

@@ -33,6 +33,7 @@ final class Produce {
     private final long rate;
     private final boolean forever;
     private final Map<String, String> props;
+    private final String number;
     private final AtomicLong acked = new AtomicLong();
     private final Semaphore inFlight = new Semaphore(MAX_IN_FLIGHT);
     private DefaultMQProducer producer;
@@ -57,6 +58,7 @@ final class Produce {
         rate = args.longValue("rate", 0);
         forever = args.flag("forever");
         props = args.with("prop.");
+        number = args.get("number", null);
     }
 
     static void run(Args args, Driver.Stop stop) throws Exception {
@@ -198,6 +200,9 @@ final class Produce {
             m.setDelayTimeLevel(delay);
         }
         props.forEach(m::putUserProperty);
+        if (number != null) {
+            m.putUserProperty(number, String.valueOf(i));
+        }
         String[] timer = timers[i % timers.length].split(":");
         switch (timer[0]) {
             case "delayMs":
