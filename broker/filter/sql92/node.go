@@ -158,10 +158,11 @@ func (p *parser) equal(left, right *node, not bool) (*node, error) {
 	if left.op == opConstant && right.op == opConstant && left.value.kind == boolean && right.value.kind != boolean {
 		return nil, failf(runtimeException, "'%s' cannot be compared with '%s'", left, right)
 	}
-	return p.equality2(left, right, not)
+	return p.equals(left, right, not)
 }
 
-func (p *parser) equality2(left, right *node, not bool) (*node, error) {
+// equals builds = or <> of anything.
+func (p *parser) equals(left, right *node, not bool) (*node, error) {
 	n, err := p.node(&node{op: opEqual, left: left, right: right})
 	if err == nil && not {
 		n, err = p.node(&node{op: opNot, left: n})
@@ -174,7 +175,7 @@ func (p *parser) nullTest(left *node, not bool) (*node, error) {
 	if p.dry {
 		return nil, nil
 	}
-	return p.equality2(left, &node{op: opConstant}, not)
+	return p.equals(left, &node{op: opConstant}, not)
 }
 
 // order builds a comparison by size. Java: ComparisonExpression.createGreaterThan and its like.

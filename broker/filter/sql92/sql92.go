@@ -99,6 +99,3 @@ func Compile(text string) (*Expression, error) {
 	}
 	return &Expression{root, p.names, p.nodes}, nil
 }
-
-// String returns the expression as Java's toString does, for messages.
-func (e *Expression) String() string { return e.root.String() }
