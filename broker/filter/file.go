@@ -36,7 +36,7 @@ const loadDead = 30_000
 
 func (t *Table) load() error {
 	var f file
-	_, err := fsys.ReadConfig(t.o.Path, func(data []byte) error {
+	_, err := fsys.ReadConfig(t.o.Path, t.o.Logger, func(data []byte) error {
 		f = file{}
 		if err := body.Unmarshal(data, &f); err != nil {
 			return err

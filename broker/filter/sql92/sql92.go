@@ -21,6 +21,7 @@ package sql92
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Bounds of an expression. Java has none but the stack of its thread and the size of a frame.
@@ -66,8 +67,15 @@ const (
 	tokenError       = "org.apache.rocketmq.filter.parser.TokenMgrError"
 )
 
+// maxText bounds an error's text, which quotes the expression.
+const maxText = 16 << 10
+
 func failf(class, format string, args ...any) error {
-	return &Error{class, fmt.Sprintf(format, args...)}
+	text := fmt.Sprintf(format, args...)
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "..."
+	}
+	return &Error{class, text}
 }
 
 // Expression is a compiled expression.
