@@ -42,6 +42,7 @@ func simOptions(mode string, d *simfs.Disk) Options {
 	o.StorePathRootDir, o.FS, o.FlushDiskType = simRoot, d, mode
 	o.MappedFileSizeCommitLog, o.MappedFileSizeConsumeQueue = 4<<10, 20*10
 	o.FlushIntervalCommitLog, o.FlushIntervalConsumeQueue = 1<<30, 1<<30 // the script says when
+	o.SyncFlushTimeout = 1 << 30                                         // a step takes as long as the images of it
 	o.CacheBytes = 1 << 16
 	o.MaxHashSlotNum, o.MaxIndexNum = 20, 60
 	var ticks atomic.Int64
