@@ -124,7 +124,7 @@ func (r *recorder) emit(op *simfs.Op, d *simfs.Disk, p simfs.Policy, acked *tall
 	}
 	m := moment{
 		label: fmt.Sprintf("%s step %d (%s %s), %v", r.mode, r.steps, op.Kind, filepath.Base(filepath.Dir(op.Path))+"/"+filepath.Base(op.Path), p),
-		img:   d.Image(r.seed, p), pol: p, seed: r.seed, mode: r.mode, flushed: flushed, deep: r.seed%31 == 0 || soakPart(r.seed, 4),
+		img:   d.Image(r.seed, p), pol: p, seed: r.seed, mode: r.mode, flushed: flushed, deep: r.seed%31 == 0 || soakPart(r.seed, 8),
 	}
 	if part != nil {
 		m.label += fmt.Sprintf(", %d bytes written", len(part))
