@@ -193,9 +193,9 @@ func (s *Store) refuseLostEnd() error {
 		return nil
 	}
 	lost := false
-	_, err := consumequeue.Load(&s.cq, func(_ *consumequeue.Queue, _ int64, u consumequeue.Unit) bool {
+	_, err := consumequeue.Load(&s.cq, func(_ *consumequeue.Queue, _ int64, u consumequeue.Unit) (bool, error) {
 		lost = lost || u.PhysicalOffset == last
-		return true // nothing is cut
+		return true, nil // nothing is cut
 	})
 	if err != nil || !lost { // Java does not take the checkpoint back when it cuts the log
 		return err
