@@ -229,6 +229,10 @@ func TestBitFlipsInRecords(t *testing.T) {
 			for _, f := range fieldsOf(&r) {
 				base := phys - phys%4096
 				for _, bit := range bits(phys%4096+int64(f.from), phys%4096+int64(f.to)) {
+					at := bit - (phys%4096+int64(f.from))*8
+					if f.name == "QUEUEOFFSET" && c.kind == 2 && r.QueueOffset == 1<<(8*(7-at/8)+at%8) {
+						continue // it becomes 0, as the first message of a topic has that was deleted and made again
+					}
 					tried++
 					got, err := c.outcome(simRoot+"/commitlog/"+segment.Name(base), bit, phys)
 					// A start does not look at records in front of the checkpoint's file.

@@ -42,6 +42,7 @@ func simOptions(mode string, d *simfs.Disk) Options {
 	o.StorePathRootDir, o.FS, o.FlushDiskType = simRoot, d, mode
 	o.MappedFileSizeCommitLog, o.MappedFileSizeConsumeQueue = 4<<10, 20*10
 	o.FlushIntervalCommitLog, o.FlushIntervalConsumeQueue = 1<<30, 1<<30 // the script says when
+	o.SyncFlushTimeout = 1 << 30                                         // a step takes as long as the images of it
 	o.CacheBytes = 1 << 16
 	o.MaxHashSlotNum, o.MaxIndexNum = 20, 60
 	var ticks atomic.Int64
@@ -123,7 +124,7 @@ func (r *recorder) emit(op *simfs.Op, d *simfs.Disk, p simfs.Policy, acked *tall
 	}
 	m := moment{
 		label: fmt.Sprintf("%s step %d (%s %s), %v", r.mode, r.steps, op.Kind, filepath.Base(filepath.Dir(op.Path))+"/"+filepath.Base(op.Path), p),
-		img:   d.Image(r.seed, p), pol: p, seed: r.seed, mode: r.mode, flushed: flushed, deep: r.seed%31 == 0 || soakPart(r.seed, 4),
+		img:   d.Image(r.seed, p), pol: p, seed: r.seed, mode: r.mode, flushed: flushed, deep: r.seed%31 == 0 || soakPart(r.seed, 8),
 	}
 	if part != nil {
 		m.label += fmt.Sprintf(", %d bytes written", len(part))

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -178,12 +179,7 @@ func (s *Store) loadQueues() error {
 		return err
 	}
 	for _, q := range queues {
-		t := s.topic(q.Topic)
-		var old []*consumequeue.Queue
-		if p := t.byID.Load(); p != nil {
-			old = *p
-		}
-		s.put(t, old, q)
+		s.topic(q.Topic).put(q)
 	}
 	return nil
 }
@@ -197,9 +193,9 @@ func (s *Store) refuseLostEnd() error {
 		return nil
 	}
 	lost := false
-	_, err := consumequeue.Load(&s.cq, func(_ *consumequeue.Queue, _ int64, u consumequeue.Unit) bool {
+	_, err := consumequeue.Load(&s.cq, func(_ *consumequeue.Queue, _ int64, u consumequeue.Unit) (bool, error) {
 		lost = lost || u.PhysicalOffset == last
-		return true // nothing is cut
+		return true, nil // nothing is cut
 	})
 	if err != nil || !lost { // Java does not take the checkpoint back when it cuts the log
 		return err
@@ -211,31 +207,35 @@ func (s *Store) refuseLostEnd() error {
 // matches reports whether a queue's last unit may stay: it points to the record it should, or this store has
 // stopped cleanly behind it. Then either of the two is damaged, the message counts all the same, and reading
 // passes over it; its queue offset is never given to another one.
-func (s *Store) matches(q *consumequeue.Queue, offset int64, u consumequeue.Unit) bool {
-	if s.points(q, offset, u) {
-		return true
+func (s *Store) matches(q *consumequeue.Queue, offset int64, u consumequeue.Unit) (bool, error) {
+	if ok, err := s.points(q, offset, u); ok || err != nil {
+		return ok, err
 	}
 	if !s.cleanStop || s.wm.offset == 0 || s.cp.logicsPhysicalOffset != s.wm.offset || s.log.End() != s.wm.offset {
-		return false
+		return false, nil
 	}
 	s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("queueOffset", offset).Int64("physicalOffset", u.PhysicalOffset).
 		Msg("damaged: the last unit of a consume queue and the commit log do not fit together, though both were stored whole; nothing was changed")
-	return true
+	return true, nil
 }
 
 // points reports whether a unit points to the record it should. Records in front of the log's first byte are
-// gone and prove nothing.
-func (s *Store) points(q *consumequeue.Queue, offset int64, u consumequeue.Unit) bool {
+// gone and prove nothing. A record that cannot be read now proves nothing either, and is an error: without its
+// unit it would be lost for good.
+func (s *Store) points(q *consumequeue.Queue, offset int64, u consumequeue.Unit) (bool, error) {
 	if u.PhysicalOffset < s.log.Min() {
-		return true
+		return true, nil
 	}
 	if u.PhysicalOffset+int64(u.Size) > s.log.End() {
-		return false
+		return false, nil
 	}
 	var b [message.MinRecord]byte
 	head, err := s.log.Read(b[:0], u.PhysicalOffset, len(b), false)
+	if errors.Is(err, commitlog.ErrNoRecord) {
+		return false, nil
+	}
 	return err == nil && message.Heads(head, u.PhysicalOffset) && message.Size(head) == int(u.Size) &&
-		int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset
+		int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset, err
 }
 
 // each calls fn for the records from start on that have units, with their queues.
@@ -369,13 +369,7 @@ func (s *Store) unit(r *message.Record) consumequeue.Unit {
 
 func (s *Store) eachQueue(fn func(q *consumequeue.Queue)) {
 	s.topics.Range(func(_, v any) bool {
-		if p := v.(*topicQueues).byID.Load(); p != nil {
-			for _, q := range *p {
-				if q != nil {
-					fn(q)
-				}
-			}
-		}
+		v.(*topicQueues).each(fn)
 		return true
 	})
 }

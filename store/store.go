@@ -89,11 +89,6 @@ type Store struct {
 	closeErr  error
 }
 
-// topicQueues are the queues of one topic, by queue id; nil where none was used yet.
-type topicQueues struct {
-	byID atomic.Pointer[[]*consumequeue.Queue]
-}
-
 // Open locks the folder, recovers what is in it and starts the store's goroutines.
 func Open(o Options) (*Store, error) {
 	o, err := o.withDefaults()
@@ -320,15 +315,11 @@ func (s *Store) Queue(topic string, id int32) *consumequeue.Queue {
 	s.topicsMu.Lock()
 	defer s.topicsMu.Unlock()
 	t := s.topic(topic)
-	var old []*consumequeue.Queue
-	if p := t.byID.Load(); p != nil {
-		old = *p
-	}
-	if int(id) < len(old) && old[id] != nil {
-		return old[id]
+	if q := t.find(id); q != nil {
+		return q
 	}
 	q := consumequeue.New(&s.cq, strings.Clone(topic), id)
-	s.put(t, old, q)
+	t.put(q)
 	return q
 }
 
@@ -342,24 +333,13 @@ func (s *Store) topic(name string) *topicQueues {
 	return t
 }
 
-func (s *Store) put(t *topicQueues, old []*consumequeue.Queue, q *consumequeue.Queue) {
-	row := make([]*consumequeue.Queue, max(len(old), int(q.ID)+1))
-	copy(row, old)
-	row[q.ID] = q
-	t.byID.Store(&row)
-}
-
 // Find returns the queue of topic and id, nil when it was never used.
 func (s *Store) Find(topic string, id int32) *consumequeue.Queue {
 	v, ok := s.topics.Load(topic)
 	if !ok {
 		return nil
 	}
-	p := v.(*topicQueues).byID.Load()
-	if p == nil || id < 0 || int(id) >= len(*p) {
-		return nil
-	}
-	return (*p)[id]
+	return v.(*topicQueues).find(id)
 }
 
 // Topics returns the topics that have queues, sorted.
@@ -384,13 +364,7 @@ func (s *Store) DeleteTopic(topic string) error {
 	s.filesMu.Lock()
 	defer s.filesMu.Unlock()
 	var errs []error
-	if p := v.(*topicQueues).byID.Load(); p != nil {
-		for _, q := range *p {
-			if q != nil {
-				errs = append(errs, q.Delete())
-			}
-		}
-	}
+	v.(*topicQueues).each(func(q *consumequeue.Queue) { errs = append(errs, q.Delete()) })
 	errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.Dir, topic)))
 	return errors.Join(errs...)
 }

@@ -185,7 +185,7 @@ func (p *producers) await(t *testing.T, what string, ok func() bool) {
 		default:
 			return ok()
 		}
-	}, 60*time.Second, 2*time.Millisecond, what)
+	}, 30*time.Second, 2*time.Millisecond, what)
 	require.True(t, ok(), "the producers have ended before: %v", p.failed)
 }
 

@@ -85,7 +85,7 @@ func (s *soak) start(p plan) {
 
 func (s *soak) store() string { return filepath.Join(s.b.Dir(), "store") }
 
-// killInRecovery starts the broker one to five times and kills it at a random moment behind the one at
+// killInRecovery starts the broker two to five times and kills it at a random moment behind the one at
 // which it has taken the store's lock. It returns how many of the kills came before it was ready.
 func (s *soak) killInRecovery(next plan) (early int) {
 	s.t.Helper()
@@ -94,7 +94,7 @@ func (s *soak) killInRecovery(next plan) (early int) {
 	if build {
 		s.forgetQueues()
 	}
-	for range 1 + s.rng.IntN(5) {
+	for range 2 + s.rng.IntN(4) {
 		s.b.Spawn(s.t)
 		s.awaitLock()
 		time.Sleep(time.Duration(s.rng.Int64N(int64(s.aims[build])))) // the moment of the kill is the test

@@ -50,7 +50,7 @@ func names(t *testing.T, q *Queue) (out []string) {
 }
 
 func load(t *testing.T, c *Config) *Queue {
-	loaded, err := Load(c, func(*Queue, int64, Unit) bool { return true })
+	loaded, err := Load(c, func(*Queue, int64, Unit) (bool, error) { return true, nil })
 	require.NoError(t, err)
 	require.Len(t, loaded, 1)
 	return loaded[0]

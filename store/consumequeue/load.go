@@ -12,8 +12,9 @@ import (
 
 // Load finds all queues in the folder of c and sets their bounds from their files. match reports whether
 // a unit points to the record of that queue offset in the CommitLog; units at the end that do not are cut
-// (and zeroed, so that they cannot come back). Names that are no queue are passed over, as in Java.
-func Load(c *Config, match func(q *Queue, offset int64, u Unit) bool) ([]*Queue, error) {
+// (and zeroed, so that they cannot come back). An error of match is Load's, and the unit stays. Names that are no
+// queue are passed over, as in Java.
+func Load(c *Config, match func(q *Queue, offset int64, u Unit) (bool, error)) ([]*Queue, error) {
 	topics, err := c.FS.List(c.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list %s: %w", c.Dir, err)
@@ -46,7 +47,7 @@ func Load(c *Config, match func(q *Queue, offset int64, u Unit) bool) ([]*Queue,
 	return out, nil
 }
 
-func (q *Queue) load(match func(*Queue, int64, Unit) bool) error {
+func (q *Queue) load(match func(*Queue, int64, Unit) (bool, error)) error {
 	bases, err := q.bases()
 	if err != nil || len(bases) == 0 {
 		return err
@@ -167,7 +168,7 @@ func (q *Queue) unit(offset int64) (Unit, error) {
 
 // trim walks back from unit n of the file until one matches the CommitLog and returns how many are left
 // with the last of them. What it passes over is zeroed.
-func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) bool) (int64, Unit, error) {
+func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) (bool, error)) (int64, Unit, error) {
 	first := base / UnitSize
 	var u Unit
 	left := n
@@ -176,7 +177,13 @@ func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) bool) (int64
 		if u, err = q.unit(first + left - 1); err != nil {
 			return 0, u, err
 		}
-		if u.Size == preBlankSize || match(q, first+left-1, u) {
+		ok := u.Size == preBlankSize
+		if !ok {
+			if ok, err = match(q, first+left-1, u); err != nil {
+				return 0, u, fmt.Errorf("cannot tell whether unit %d of %s-%d holds: %w", first+left-1, q.Topic, q.ID, err)
+			}
+		}
+		if ok {
 			break
 		}
 	}

@@ -54,7 +54,7 @@ func TestUnitsAreReadFromMemoryAndFilesAlike(t *testing.T) {
 	info, err := os.Stat(filepath.Join(c.Dir, "T", "3", segment.Name(5*7*UnitSize)))
 	require.NoError(t, err)
 	require.Equal(t, c.FileSize, info.Size())
-	loaded, err := Load(c, func(*Queue, int64, Unit) bool { return true })
+	loaded, err := Load(c, func(*Queue, int64, Unit) (bool, error) { return true, nil })
 	require.NoError(t, err)
 	require.Len(t, loaded, 1)
 	check(t, loaded[0], 0, 40)
@@ -71,10 +71,10 @@ func TestLoadCutsUnitsTheLogDoesNotHave(t *testing.T) {
 	}
 	flush(t, q)
 	for _, keep := range []int64{17, 15, 12, 3, 0} {
-		loaded, err := Load(c, func(_ *Queue, _ int64, u Unit) bool { return u.PhysicalOffset < keep*100 })
+		loaded, err := Load(c, func(_ *Queue, _ int64, u Unit) (bool, error) { return u.PhysicalOffset < keep*100, nil })
 		require.NoError(t, err)
 		check(t, loaded[0], 0, keep)
-		again, err := Load(c, func(*Queue, int64, Unit) bool { return true })
+		again, err := Load(c, func(*Queue, int64, Unit) (bool, error) { return true, nil })
 		require.NoError(t, err)
 		check(t, again[0], 0, keep)
 	}
@@ -86,7 +86,7 @@ func TestQueueBegunInTheMiddleIsFilledAsJavaDoes(t *testing.T) {
 	q.Begin(10)
 	q.Append(unitOf(10))
 	flush(t, q)
-	loaded, err := Load(c, func(*Queue, int64, Unit) bool { return true })
+	loaded, err := Load(c, func(*Queue, int64, Unit) (bool, error) { return true, nil })
 	require.NoError(t, err)
 	require.Equal(t, int64(10), loaded[0].Min())
 	check(t, loaded[0], 10, 11)
