@@ -11,11 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/skylarkmq/skylark/broker/assign"
 	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/order"
 	"github.com/skylarkmq/skylark/broker/peer"
+	"github.com/skylarkmq/skylark/broker/pop"
 	"github.com/skylarkmq/skylark/broker/pull"
 	"github.com/skylarkmq/skylark/broker/relay"
 	"github.com/skylarkmq/skylark/broker/schedule"
@@ -26,10 +28,10 @@ import (
 	"github.com/skylarkmq/skylark/broker/transaction"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
+	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/server"
 	"github.com/skylarkmq/skylark/store"
-	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/timer"
 )
 
@@ -54,6 +56,8 @@ type Broker struct {
 	relay     *relay.Relay
 	timer     *timer.Timer // nil: timerWheelEnable is false
 	trans     *transaction.Transactions
+	popper    *pop.Popper
+	assigner  *assign.Assigner
 
 	mux    *mux.Mux
 	lanes  lanes
@@ -163,13 +167,26 @@ func (b *Broker) openTables() error {
 // compileFilter keeps with a subscription what pulling needs of it.
 func compileFilter(d *body.SubscriptionData) any { return pull.NewFilter(d) }
 
+// popFilter returns what POP is to give of a topic, nil for everything.
+func popFilter(expressionType, expression string) (func(tagsCode int64) bool, error) {
+	if expressionType != "" && expressionType != "TAG" {
+		return nil, protocol.Errorf(protocol.SystemError, "The broker does not support consumer to filter message by %s", expressionType)
+	}
+	f, ok := pull.ParseTags(expression)
+	if !ok {
+		return nil, protocol.Errorf(protocol.SubscriptionParseFailed, "parse the consumer's subscription failed")
+	}
+	if f.All {
+		return nil, nil
+	}
+	return f.Match, nil
+}
+
 func (b *Broker) openStore() error {
 	o := b.o.Store
 	o.Logger = b.o.Logger
-	// The puller is made behind the store; no message can come before.
-	o.Listener = func(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte) {
-		b.puller.Arrived(q, queueOffset, tagsCode, record)
-	}
+	// What listens is made behind the store and asks for the messages of its queues only then.
+	o.Listener = b.arrived
 	o.OnFatal = func(err error) { b.fatal <- err }
 	var err error
 	b.store, err = store.Open(o)
@@ -201,12 +218,15 @@ func (b *Broker) openHandlers() error {
 	}
 	b.trans = transaction.Open(b.transactionOptions())
 	if !o.TimerWheelEnable {
-		return nil
+		return b.openPop()
 	}
 	b.timer, err = timer.Open(timer.Options{Logger: o.Logger, Store: b.store, Put: b.sender.Put, Count: b.stats.Put, MetricsPath: o.config("timermetrics"),
 		Precision: timer.Precision(int64(o.TimerPrecisionMs)), RollWindow: int64(o.TimerRollWindowSlot), LogFileSize: int64(o.MappedFileSizeTimerLog),
 		FlushInterval: time.Duration(o.TimerFlushIntervalMs) * time.Millisecond, StopEnqueue: o.TimerStopEnqueue, AppendTopicToKeys: o.AppendTopicForTimerDeleteKey})
-	return err
+	if err != nil {
+		return err
+	}
+	return b.openPop()
 }
 
 func (b *Broker) transactionOptions() transaction.Options {
@@ -312,12 +332,16 @@ func (b *Broker) close() error {
 	if b.timer != nil {
 		errs = append(errs, b.timer.Close())
 	}
+	if b.popper != nil {
+		b.popper.Release()
+	}
 	if b.mux != nil {
 		b.mux.Close()
 	}
 	if b.trans != nil {
 		errs = append(errs, b.trans.Close())
 	}
+	errs = append(errs, b.closePop())
 	if b.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		b.server.Drain(ctx)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/broker/pop"
 	"github.com/skylarkmq/skylark/store"
 )
 
@@ -121,6 +122,17 @@ type Options struct {
 	WaitTimeMillsInHeartbeatQueue    int64 `prop:"waitTimeMillsInHeartbeatQueue"`
 	WaitTimeMillsInAdminBrokerQueue  int64 `prop:"waitTimeMillsInAdminBrokerQueue"`
 
+	pop.Config
+	AckMessageThreadPoolNums           int32  `prop:"ackMessageThreadPoolNums"`
+	AckThreadPoolQueueCapacity         int32  `prop:"ackThreadPoolQueueCapacity"`
+	WaitTimeMillsInAckQueue            int64  `prop:"waitTimeMillsInAckQueue"`
+	DefaultMessageRequestMode          string `prop:"defaultMessageRequestMode"` // PULL or POP
+	DefaultPopShareQueueNum            int32  `prop:"defaultPopShareQueueNum"`
+	ServerLoadBalancerEnable           bool   `prop:"serverLoadBalancerEnable"`
+	LoadBalancePollNameServerInterval  int64  `prop:"loadBalancePollNameServerInterval"`
+	LoadBalanceProcessorThreadPoolNums int32  `prop:"loadBalanceProcessorThreadPoolNums"`
+	LoadBalanceThreadPoolQueueCapacity int32  `prop:"loadBalanceThreadPoolQueueCapacity"`
+
 	Store  store.Options
 	Logger zerolog.Logger
 }
@@ -161,6 +173,9 @@ func DefaultOptions() Options {
 		ConsumerManagerThreadPoolQueue: 1000000, HeartbeatThreadPoolQueueCapacity: 50000,
 		WaitTimeMillsInSendQueue: 200, WaitTimeMillsInPullQueue: 5000, WaitTimeMillsInLitePullQueue: 5000,
 		WaitTimeMillsInHeartbeatQueue: 31000, WaitTimeMillsInAdminBrokerQueue: 5000,
+		Config: pop.DefaultConfig(), AckMessageThreadPoolNums: 16, AckThreadPoolQueueCapacity: 100000, WaitTimeMillsInAckQueue: 3000,
+		DefaultMessageRequestMode: "PULL", DefaultPopShareQueueNum: -1, ServerLoadBalancerEnable: true, LoadBalancePollNameServerInterval: 30000,
+		LoadBalanceProcessorThreadPoolNums: 32, LoadBalanceThreadPoolQueueCapacity: 100000,
 		Store: store.DefaultOptions(),
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // lanes are the bounded queues of the broker, each with the sizes of Java's executor of that name.
 type lanes struct {
-	send, pull, litePull, reply, query, admin, client, consumer, heartbeat, transaction *mux.Lane
+	send, pull, litePull, reply, query, admin, client, consumer, heartbeat, transaction, ack, balance *mux.Lane
 }
 
 func (b *Broker) openLanes() lanes {
@@ -36,6 +36,8 @@ func (b *Broker) openLanes() lanes {
 		consumer:    lane("consumerManage", o.ConsumerManageThreadPoolNums, o.ConsumerManagerThreadPoolQueue, 0),
 		heartbeat:   lane("heartbeat", o.HeartbeatThreadPoolNums, o.HeartbeatThreadPoolQueueCapacity, o.WaitTimeMillsInHeartbeatQueue),
 		transaction: lane("endTransaction", o.EndTransactionThreadPoolNums, o.EndTransactionPoolQueueCapacity, o.WaitTimeMillsInTransactionQueue),
+		ack:         lane("ack", o.AckMessageThreadPoolNums, o.AckThreadPoolQueueCapacity, o.WaitTimeMillsInAckQueue),
+		balance:     lane("loadBalance", o.LoadBalanceProcessorThreadPoolNums, o.LoadBalanceThreadPoolQueueCapacity, 0),
 	}
 }
 
@@ -46,6 +48,8 @@ func (b *Broker) addRoutes() {
 	b.mux.Add(b.sender.Routes(l.send)...)
 	b.mux.Add(b.trans.Routes(l.transaction, l.admin)...)
 	b.mux.Add(b.puller.Routes(l.pull, l.litePull)...)
+	b.mux.Add(b.popper.Routes(l.pull, l.ack)...)
+	b.mux.Add(b.assigner.Routes(l.balance)...)
 	b.mux.Add(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
 		Locks: b.locks, Store: b.store, Filters: b.filters, PropertyFilter: b.o.EnablePropertyFilter}).Routes(l.heartbeat, l.client, l.consumer)...)
 	b.mux.Add(b.relay.Routes(l.admin, l.reply)...)

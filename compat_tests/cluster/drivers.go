@@ -54,6 +54,11 @@ func javaClasses(t TB, version string) string {
 		if err != nil {
 			return err
 		}
+		own, err := filepath.Glob(filepath.Join(src, "..", version, "*.java")) // what only this version has
+		if err != nil {
+			return err
+		}
+		files = append(files, own...)
 		javac := tool(t, "javac", "to compile the Java driver (install a JDK)")
 		out := filepath.Join(dir, "classes")
 		args := []string{"-nowarn", "-Xlint:none", "-encoding", "UTF-8", "-cp", lib + "/*", "-d", out}

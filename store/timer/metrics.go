@@ -137,6 +137,7 @@ func (r *rate) per() float64 {
 // Stats are figures of a timer at one moment.
 type Stats struct {
 	ReadBehind   time.Duration // since the slot that is due next
+	Offset       int64         // queue offset in Topic of the first message that is not entered
 	OffsetBehind int64         // messages in Topic that are not entered
 	Pending      int64         // messages in the wheel
 	// EnqueueTPS and DequeueTPS are messages per second in the last span between two checkpoints.
@@ -148,7 +149,8 @@ func (t *Timer) Stats() Stats {
 	s := Stats{ReadBehind: max(0, time.Duration(t.o.Now().UnixMilli()-t.read.Load())*time.Millisecond), Pending: t.w.All(),
 		EnqueueTPS: t.enqueued.per(), DequeueTPS: t.delivered.per()}
 	if q := t.queue(); q != nil {
-		s.OffsetBehind = max(0, q.Max()-t.offset.Load())
+		s.Offset = t.offset.Load()
+		s.OffsetBehind = max(0, q.Max()-s.Offset)
 	}
 	return s
 }

@@ -56,6 +56,18 @@ final class Consume {
         } else {
             consumer.subscribe(topic, args.get("tag", "*"));
         }
+        if (args.flag("pop")) { // takes what the broker assigns, to pop or to pull
+            Moved.call(consumer, "setClientRebalance", false);
+            Moved.call(consumer, "setPopInvisibleTime", args.longValue("invisible", 60000));
+            retrySoon(args.intValue("retryAfter", 10));
+        }
+    }
+
+    /** The client has no setting for how long a message waits that the listener refuses, seconds. */
+    private void retrySoon(int seconds) throws Exception {
+        java.lang.reflect.Field levels = consumer.getDefaultMQPushConsumerImpl().getClass().getDeclaredField("popDelayLevel");
+        levels.setAccessible(true);
+        java.util.Arrays.fill((int[]) levels.get(consumer.getDefaultMQPushConsumerImpl()), seconds);
     }
 
     static void run(Args args, Driver.Stop stop) throws Exception {

@@ -73,6 +73,10 @@ public final class Driver {
             case "recall":
                 Recall.run(args);
                 break;
+            case "pop":
+            case "popmode":
+                Moved.type("Pop").getDeclaredMethod("run", String.class, Args.class, Stop.class).invoke(null, argv[0], args, stop);
+                break;
             case "warm":
                 Warm.run();
                 break;

@@ -2,6 +2,7 @@ package header
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
 )
@@ -36,7 +37,7 @@ func typ[T any](java string, base Base) Type {
 
 // Table returns every code this package covers, name server codes first. The slice is the caller's.
 func Table() []Row {
-	return append(nameServerRows(), append(messageRows(), adminRows()...)...)
+	return slices.Concat(nameServerRows(), messageRows(), popRows(), adminRows())
 }
 
 func nameServerRows() []Row {
@@ -158,6 +159,34 @@ func messageRows() []Row {
 		{Code: protocol.LockBatchMQ, Request: typ[Empty]("LockBatchMqRequestHeader", BaseRPC)},
 		{Code: protocol.UnlockBatchMQ, Request: typ[Empty]("UnlockBatchMqRequestHeader", BaseRPC)},
 		{Code: protocol.CheckClientConfig},
+	}
+}
+
+// popRows are the codes of POP consumers.
+func popRows() []Row {
+	popped := typ[PopMessageResponse]("PopMessageResponseHeader", BaseNone)
+	return []Row{
+		{Code: protocol.QueryAssignment},
+		{Code: protocol.SetMessageRequestMode},
+		{Code: protocol.PopMessage, Request: typ[PopMessageRequest]("PopMessageRequestHeader", BaseTopic), Response: popped},
+		{Code: protocol.AckMessage, Request: typ[AckMessageRequest]("AckMessageRequestHeader", BaseTopic)},
+		{Code: protocol.BatchAckMessage},
+		{Code: protocol.PeekMessage, Request: typ[PeekMessageRequest]("PeekMessageRequestHeader", BaseTopic), Response: popped},
+		{
+			Code:     protocol.ChangeMessageInvisibleTime,
+			Request:  typ[ChangeInvisibleTimeRequest]("ChangeInvisibleTimeRequestHeader", BaseTopic),
+			Response: typ[ChangeInvisibleTimeResponse]("ChangeInvisibleTimeResponseHeader", BaseNone),
+		},
+		{
+			Code:     protocol.Notification,
+			Request:  typ[NotificationRequest]("NotificationRequestHeader", BaseTopic),
+			Response: typ[NotificationResponse]("NotificationResponseHeader", BaseNone),
+		},
+		{
+			Code:     protocol.PollingInfo,
+			Request:  typ[PollingInfoRequest]("PollingInfoRequestHeader", BaseTopic),
+			Response: typ[PollingInfoResponse]("PollingInfoResponseHeader", BaseNone),
+		},
 	}
 }
 

@@ -1,0 +1,81 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/skylarkmq/skylark/broker/assign"
+	"github.com/skylarkmq/skylark/broker/peer"
+	"github.com/skylarkmq/skylark/broker/pop"
+	"github.com/skylarkmq/skylark/broker/topic"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/timer"
+)
+
+// openPop opens what POP consumers need.
+func (b *Broker) openPop() error {
+	o := &b.o
+	d := delivered{timer: b.timer, precision: timer.Precision(int64(o.TimerPrecisionMs))}
+	var err error
+	b.popper, err = pop.Open(pop.Options{Config: o.Config, ReviveQueueNum: o.ReviveQueueNum, Logger: o.Logger, ClusterName: o.BrokerClusterName, BrokerName: o.BrokerName,
+		BrokerIP: o.BrokerIP1, StoreHost: o.storeHost(), Readable: o.BrokerPermission&topic.PermRead != 0, TimerWheel: o.TimerWheelEnable,
+		OrderPath: o.config("consumerOrderInfo.json"), PersistEvery: time.Duration(max(o.FlushConsumerOffsetInterval, 100)) * time.Millisecond, MaxInvisible: time.Duration(o.TimerMaxDelaySec) * time.Second,
+		Store: b.store, Topics: b.topics, Group: b.groups.Get, Offsets: b.offsets, ParseFilter: popFilter, Put: b.sender.Put, PutDelayed: b.sender.PutDelayed,
+		DeliveredUpTo: d.upTo, Count: b.stats.Get})
+	if err != nil {
+		return err
+	}
+	b.popper.Start()
+	b.assigner, err = assign.Open(assign.Options{DefaultMode: o.DefaultMessageRequestMode, DefaultPopShare: o.DefaultPopShareQueueNum, ServerBalance: o.ServerLoadBalancerEnable,
+		PollEvery: time.Duration(o.LoadBalancePollNameServerInterval) * time.Millisecond, Logger: o.Logger, Path: o.config("messageRequestMode.json"), BrokerName: o.BrokerName,
+		Topic: b.topics.Get, Group: b.groups.Get, ConsumerIDs: b.sessions.ConsumerIDs, Route: b.route, Alone: o.NamesrvAddr == ""})
+	return err
+}
+
+// closePop stops what openPop opened. No request may come any more.
+func (b *Broker) closePop() error {
+	if b.popper == nil {
+		return nil
+	}
+	return b.popper.Close()
+}
+
+// arrived tells those who wait of a message. It runs on a goroutine of the store.
+func (b *Broker) arrived(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte) {
+	b.puller.Arrived(q, queueOffset, tagsCode, record)
+	b.popper.Arrived(q, queueOffset, tagsCode)
+}
+
+// route asks the name servers where a topic is.
+func (b *Broker) route(ctx context.Context, topic string) (*body.TopicRouteData, error) {
+	r := b.registrar.Load()
+	if r == nil {
+		return nil, peer.ErrNoNameServer
+	}
+	return r.Route(ctx, topic)
+}
+
+// delivered tells POP's reviver up to when the timer has delivered everything.
+type delivered struct {
+	timer     *timer.Timer // nil: timerWheelEnable is false
+	precision int64        // ms
+	at, come  int64        // of the look before: when it was, ms, and how many messages had come
+	entered   int64        // what had come by then is entered, ms
+}
+
+// upTo returns the time in ms. It is called by one goroutine.
+func (d *delivered) upTo() int64 {
+	if d.timer == nil {
+		return 0
+	}
+	s, now := d.timer.Stats(), time.Now().UnixMilli()
+	if s.OffsetBehind == 0 {
+		d.entered = now
+	} else if s.Offset >= d.come {
+		d.entered = d.at
+	}
+	d.at, d.come = now, s.Offset+s.OffsetBehind
+	// A message may be due as long before it was stored as its time is rounded.
+	return min(now-s.ReadBehind.Milliseconds()-1, d.entered-d.precision)
+}
