@@ -122,6 +122,7 @@ func (p *Popper) notification(r *mux.Request, h *header.NotificationRequest) (*p
 		r.Drop()
 		return nil, nil
 	}
+	h.QueueID = max(h.QueueID, hold.AnyQueue)
 	if h.BornTime == 0 {
 		h.BornTime = r.At.UnixMilli()
 		if r.Attempt == 0 {

@@ -23,24 +23,28 @@ func merging(o *broker.Options) { o.EnablePopBufferMerge = true }
 // TestCleanStopForgetsNothing pops, acknowledges some, and stops the broker: what was acknowledged does not come
 // again, the rest does, with and without the buffer.
 func TestCleanStopForgetsNothing(t *testing.T) {
-	for name, change := range map[string]func(*broker.Options){"log": func(*broker.Options) {}, "buffer": merging,
-		"buffer, batches": func(o *broker.Options) { o.EnablePopBufferMerge, o.EnablePopBatchAck = true, true }} {
-		t.Run(strings.ReplaceAll(name, ", ", "-"), func(t *testing.T) {
-			t.Parallel()
-			b, c := start(t, change)
-			for i := range 9 {
-				send(t, c, 0, fmt.Sprint("m", i), "")
-			}
-			list := popped(t, c.Call(request("invisibleTime", "5000", "maxMsgNums", "6")))
-			require.Len(t, list, 6)
-			ack(t, c, list[:2]...)
-			b.Restart()
-			c = b.Dial(false)
-			require.Equal(t, []string{"m6", "m7", "m8"}, bodies(popped(t, c.Call(request()))))
-			ack(t, c, list[2:3]...) // a handle of before the stop
-			require.ElementsMatch(t, []string{"m3", "m4", "m5"}, bodies(poll(t, c, 3)))
-			none(t, c)
-		})
+	t.Parallel()
+	var brokers []*brokertest.Broker
+	var clients []*brokertest.Client
+	for _, change := range []func(*broker.Options){func(*broker.Options) {}, merging, func(o *broker.Options) { o.EnablePopBufferMerge, o.EnablePopBatchAck = true, true }} {
+		b, c := start(t, change)
+		for i := range 9 {
+			send(t, c, 0, fmt.Sprint("m", i), "")
+		}
+		brokers, clients = append(brokers, b), append(clients, c)
+	}
+	for i, b := range brokers {
+		list := popped(t, clients[i].Call(request("invisibleTime", "5000", "maxMsgNums", "6")))
+		require.Len(t, list, 6)
+		ack(t, clients[i], list[:2]...)
+		b.Restart()
+		clients[i] = b.Dial(false)
+		require.Equal(t, []string{"m6", "m7", "m8"}, bodies(popped(t, clients[i].Call(request()))))
+		ack(t, clients[i], list[2:3]...) // a handle of before the stop
+	}
+	for _, c := range clients {
+		require.ElementsMatch(t, []string{"m3", "m4", "m5"}, bodies(poll(t, c, 3)))
+		none(t, c)
 	}
 }
 

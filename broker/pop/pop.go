@@ -9,6 +9,14 @@
 // messages as well. With enablePopBufferMerge a checkpoint is first kept in memory, where it and its
 // acknowledgements often cancel out before anything has to be written.
 //
+// A message is delivered until it is acknowledged, also across kill -9: the group's offset passes it only when its
+// checkpoint is stored. An acknowledgement is stored when it is answered, and nothing acknowledged comes again
+// because of a clean stop. After kill -9 what was popped since the offsets were last written
+// (flushConsumerOffsetInterval) is popped again, acknowledged or not, and once more when the invisible time of the
+// first pop is over, if that one was not acknowledged; with enablePopBufferMerge also what the buffer held. With
+// ASYNC_FLUSH a power cut may take checkpoints of the last flushIntervalCommitLog, and with them deliveries, as
+// with Java.
+//
 // Messages popped in order have no checkpoint: the queue is blocked until all are acknowledged or their
 // invisible time is over (package inorder), and the group's offset moves only with acknowledgements.
 //

@@ -179,34 +179,41 @@ func TestPopTakesFromAllQueuesOnce(t *testing.T) {
 // TestWhatIsNotAcknowledgedComesAgain pops, acknowledges half, and finds the other half in the retry topic, with
 // its times counted; the same again from there.
 func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
+	t.Parallel()
+	type rig struct {
+		c    *brokertest.Client
+		want []string
+		flag string
+		time string
+	}
+	var rigs []rig
 	for _, v2 := range []bool{false, true} {
-		t.Run(fmt.Sprint("enableRetryTopicV2=", v2), func(t *testing.T) {
-			t.Parallel()
-			_, c := start(t, func(o *broker.Options) { o.EnableRetryTopicV2 = v2 })
-			for i := range 4 {
-				send(t, c, i, fmt.Sprint("m", i), "TAGS\x01a\x02colour\x01red\x02")
+		_, c := start(t, func(o *broker.Options) { o.EnableRetryTopicV2 = v2 })
+		for i := range 4 {
+			send(t, c, i, fmt.Sprint("m", i), "TAGS\x01a\x02colour\x01red\x02")
+		}
+		first := popped(t, c.Call(request("invisibleTime", "1000")))
+		require.Len(t, first, 4)
+		ack(t, c, first[:2]...)
+		rigs = append(rigs, rig{c, bodies(first[2:]), map[bool]string{false: "1", true: "2"}[v2], strings.Split(first[0].handle, " ")[1]})
+	}
+	for times := int32(1); times <= 2; times++ {
+		for _, r := range rigs {
+			again := poll(t, r.c, 2, "invisibleTime", "1000")
+			require.ElementsMatch(t, r.want, bodies(again))
+			for _, g := range again {
+				require.Equal(t, topic, g.Topic)
+				require.Equal(t, times, g.ReconsumeTimes)
+				require.Equal(t, "red", message.GetProperty(g.Properties, "colour"))
+				require.Equal(t, group, message.GetProperty(g.Properties, "ORIGIN_GROUP"))
+				require.Equal(t, r.time, message.GetProperty(g.Properties, "1ST_POP_TIME"))
+				require.Equal(t, r.flag, strings.Split(g.handle, " ")[4])
 			}
-			first := popped(t, c.Call(request("invisibleTime", "1000")))
-			require.Len(t, first, 4)
-			ack(t, c, first[:2]...)
-			want := bodies(first[2:])
-			for times := int32(1); times <= 2; times++ {
-				again := poll(t, c, 2, "invisibleTime", "1000")
-				require.ElementsMatch(t, want, bodies(again))
-				for _, g := range again {
-					require.Equal(t, topic, g.Topic)
-					require.Equal(t, times, g.ReconsumeTimes)
-					require.Equal(t, "red", message.GetProperty(g.Properties, "colour"))
-					require.Equal(t, group, message.GetProperty(g.Properties, "ORIGIN_GROUP"))
-					require.Equal(t, strings.Split(first[0].handle, " ")[1], message.GetProperty(g.Properties, "1ST_POP_TIME"))
-					require.Equal(t, map[bool]string{false: "1", true: "2"}[v2], strings.Split(g.handle, " ")[4])
-				}
-				if times == 2 {
-					ack(t, c, again...)
-				}
+			if times == 2 {
+				ack(t, r.c, again...)
+				none(t, r.c)
 			}
-			none(t, c)
-		})
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ func (p *Popper) pop(r *mux.Request, h *header.PopMessageRequest) (*protocol.Com
 		return nil, nil
 	}
 	now := time.Now().UnixMilli()
+	h.QueueID = max(h.QueueID, hold.AnyQueue)
 	if h.BornTime == 0 {
 		h.BornTime = r.At.UnixMilli()
 		if r.Attempt == 0 { // queued again, At is another

@@ -110,9 +110,9 @@ func TestNothingAcknowledgedComesBack(t *testing.T) {
 	c := cluster.Standalone(t, fmt.Sprint("flushConsumerOffsetInterval=", flush))
 	topic, group := topic(t, c, 4)
 	producer := java(t, c, "produce", topic, "producers", "forever=1", "rate=150", "prefix=m")
-	consumers := []*cluster.Run{java(t, c, "pop", topic, group, "invisible=3000", "max=8"),
-		java(t, c, "pop", topic, group, "invisible=3000", "batch=1"),
-		java(t, c, "pop", topic, group, "invisible=3000", "failFirst=1", "max=8")}
+	consumers := []*cluster.Run{java(t, c, "pop", topic, group, "invisible=2000", "max=8"),
+		java(t, c, "pop", topic, group, "invisible=2000", "batch=1"),
+		java(t, c, "pop", topic, group, "invisible=2000", "failFirst=1", "max=8")}
 	for _, r := range consumers {
 		r.Await(t, limit, "msg")
 	}
@@ -134,7 +134,7 @@ func TestNothingAcknowledgedComesBack(t *testing.T) {
 		}
 		return !slices.ContainsFunc(sent, func(s cluster.Event) bool { return !acked[s.Body()] })
 	}, limit, 50*time.Millisecond, "not all acknowledged")
-	time.Sleep(7 * time.Second) // longer than the invisible time: what comes again has come
+	time.Sleep(6 * time.Second) // longer than the invisible time: what comes again has come
 	for _, r := range consumers {
 		r.Stop(t, limit)
 	}

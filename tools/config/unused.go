@@ -56,6 +56,8 @@ const (
 	Plugin Reason = "names a Java class, which cannot be loaded"
 	// Timer keys size the threads of Java's timer.
 	Timer Reason = "the timer is one goroutine"
+	// Pop keys pace the threads that revive popped messages, and bound the keys for which pops are held.
+	Pop Reason = "one goroutine revives, when there is something to revive; checkpoints and acknowledgements are always written without waiting; held pops are bounded by their number"
 	// Tries keys say when a message that waited for its time is given up.
 	Tries Reason = "no message that can be stored is given up"
 	// Container keys belong to the broker container.
@@ -117,6 +119,10 @@ var rules = []rule{
 		"putMsgIndexHightWater", "serverSocketBacklog", "maxReconnectIntervalTimeSeconds",
 		"timerCheckMetricsWhen", "timerEnableDisruptor", "timerInterceptDelayLevel", "timerStopDequeue", "timerWarmEnable",
 	}},
+	{reason: Pop, names: []string{
+		"reviveMaxSlow", "reviveScanTime", "popPollingMapSize", "popPollingMapExpireTimeSeconds", "appendAckAsync", "appendCkAsync",
+	}},
+	{reason: Log, names: []string{"enablePopLog"}},
 	{reason: Netty, parts: []string{"pooledbytebufallocator", "nettyworkergroup", "callbackexecutor"}, names: []string{
 		"useEpollNativeSelector", "serverSelectorThreads", "serverWorkerThreads", "clientWorkerThreads",
 	}},
