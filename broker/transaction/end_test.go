@@ -38,7 +38,7 @@ func TestCommitStoresTheFinalMessageAndThenTheOp(t *testing.T) {
 	w.restart()
 	require.Equal(t, []string{"0,1,2,3,"}, w.opBodies())
 	op := w.records(topic.TransOpHalf, 0)[0]
-	require.Equal(t, "d", message.GetProperty(op.Properties, "TAGS"))
+	require.Equal(t, "WAIT\x01true\x02TAGS\x01d\x02", op.Properties)
 	require.Empty(t, w.round())
 	require.Equal(t, []int64{4, 1}, []int64{w.offset(topic.TransHalf), w.offset(topic.TransOpHalf)})
 	b, err := os.ReadFile(w.trans.o.Path)
