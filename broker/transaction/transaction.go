@@ -89,7 +89,7 @@ type Options struct {
 	Offsets    *offset.Table
 	Topics     Topics
 	Producers  Producers
-	// Put stores one message as it is; PutFinal follows its DELAY property.
+	// Put stores one message as it is; PutFinal follows its delay level or time of delivery.
 	Put      func(m *message.Message, properties string, rec store.Rec, done Stored) error
 	PutFinal func(m *message.Message, p message.Properties, done Stored) error
 	// Count is told of final messages, as send.Options.Count is of those sent.
