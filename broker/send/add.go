@@ -3,6 +3,7 @@ package send
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -161,28 +162,31 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 	}
 	if r.half {
 		all := message.ParseProperties(text)
-		if p.timer && level <= 0 { // its end is too late to refuse a time
-			to, waiting := *m, message.ParseProperties(text)
-			if _, err := s.time(&to, &waiting); err != nil {
-				return err
-			}
+		if err := s.half(m, &all, b.str(r.id), &p); err != nil {
+			return err
 		}
-		uniq := b.str(r.id)
-		all.Set(message.PropertyUniqKey, uniq)
-		all.Set(message.PropertyTransactionID, uniq)
-		s.half(m, &all)
-		text, p.uniq = all.String(), uniq
+		text = all.String()
 	}
 	return s.addRecord(b, r, m, rec, text, &p)
 }
 
-// half turns a message into one that waits in the half topic for its transaction's end. A delay begins then.
-// Java: TransactionalMessageBridge.parseHalfMessageInner.
-func (s *Sender) half(m *message.Message, p *message.Properties) {
-	p.Set(message.PropertyRealTopic, m.Topic)
-	p.Set(message.PropertyRealQueueID, strconv.Itoa(int(m.QueueID)))
-	m.Topic, m.QueueID = halfTopic, 0
+// half turns a message into one that waits in the half topic for its transaction's end. A delay begins then, when it
+// is too late to refuse a time. Java: TransactionalMessageBridge.parseHalfMessageInner.
+func (s *Sender) half(m *message.Message, all *message.Properties, uniq string, p *props) error {
 	m.SysFlag &^= message.SysFlagTransaction
+	if level, _ := strconv.Atoi(p.delay); level <= 0 && p.timer && !p.timed {
+		to, waiting := *m, slices.Clone(*all)
+		if _, err := s.time(&to, &waiting); err != nil {
+			return err
+		}
+	}
+	all.Set(message.PropertyUniqKey, uniq)
+	all.Set(message.PropertyTransactionID, uniq)
+	all.Set(message.PropertyRealTopic, m.Topic)
+	all.Set(message.PropertyRealQueueID, strconv.Itoa(int(m.QueueID)))
+	m.Topic, m.QueueID = halfTopic, 0
+	p.uniq = uniq
+	return nil
 }
 
 // addRecord builds the record; the properties that Java's broker adds go behind those of the client.

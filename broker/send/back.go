@@ -119,7 +119,7 @@ func (s *Sender) PutDelayed(m *message.Message, p message.Properties, done func(
 	rec := store.Rec{TagsCode: message.TagsCode(p.Get(message.PropertyTags))}
 	text := p.String()
 	level, _ := strconv.Atoi(p.Get(message.PropertyDelay))
-	if level > 0 || scan(text).timer {
+	if named := scan(text); level > 0 || named.timer && !named.timed {
 		to := *m
 		if _, err := s.hold(&to, &p, &rec, level); err != nil {
 			return err

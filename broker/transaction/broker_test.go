@@ -58,7 +58,7 @@ func TestHalfMessageIsJavas(t *testing.T) {
 	require.Len(t, key, 32)
 	require.Equal(t, key, message.GetProperty(r.Properties, message.PropertyTransactionID))
 	require.Equal(t, protocol.PullNotFound, c.Call(brokertest.PullRequest("T", 3, 0, "*", protocol.Field{Key: "sysFlag", Value: "4"})).Code)
-	timer := c.Call(brokertest.SendRequest("T", 3, tran+"TIMER_DELAY_SEC\x019999999\x02", "x"))
+	timer := c.Call(brokertest.SendRequest("T", 3, tran+"TIMER_DELAY_SEC\x019999999\x02", "x", protocol.Field{Key: "f", Value: "4"}))
 	require.Equal(t, protocol.MessageIllegal, timer.Code, "at its end it would be too late to refuse a time")
 	// A message that is tried again after a delay is none of a transaction: Java, for clients before 4.6.1.
 	plain := c.Call(brokertest.SendRequest("T", 3, tran+"DELAY\x013\x02", "x", protocol.Field{Key: "j", Value: "1"}))
@@ -92,6 +92,23 @@ func TestCommitOverTheWire(t *testing.T) {
 	require.ElementsMatch(t, []string{"one", "three"}, got)
 	ops := brokertest.Records(t, c.Call(brokertest.PullRequest("RMQ_SYS_TRANS_OP_HALF_TOPIC", 0, 0, "d")).Body)
 	require.NotEmpty(t, ops)
+}
+
+func TestTimeOfDeliveryIsFollowedWhenCommitted(t *testing.T) {
+	b := brokertest.Start(t)
+	c := b.Dial(false)
+	at := time.Now().Add(2 * time.Second).UnixMilli()
+	r, h := half(t, c, fmt.Sprintf("%sTIMER_DELIVER_MS\x01%d\x02", tran, at), "later")
+	require.Equal(t, "RMQ_SYS_TRANS_HALF_TOPIC", r.Topic)
+	require.Equal(t, protocol.Success, c.Call(protocol.NewRequest(protocol.EndTransaction, &h)).Code)
+	waits := brokertest.Records(t, c.Call(brokertest.PullRequest("rmq_sys_wheel_timer", 0, 0, "*")).Body)
+	require.Len(t, waits, 1)
+	require.Equal(t, int32(message.SysFlagCommit), waits[0].SysFlag)
+	resp := c.Call(brokertest.PullRequest("T", 3, 0, "*", protocol.Field{Key: "sysFlag", Value: "6"}))
+	final := brokertest.Records(t, resp.Body)
+	require.Len(t, final, 1)
+	require.GreaterOrEqual(t, final[0].StoreTimestamp, at)
+	require.Equal(t, "later", string(final[0].Body))
 }
 
 func TestQuestionOverTheWireAndResume(t *testing.T) {

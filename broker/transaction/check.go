@@ -264,6 +264,7 @@ type renewal struct {
 // renew stores a half message again at the end of the queue. Java: TransactionalMessageBridge.renewHalfMessageInner,
 // renewImmunityHalfMessageInner; unlike there, it keeps its flag, and the time of immunity counts no checks.
 func (r *round) renew(m *half, ask bool, times int) error {
+	m.p.Set(message.PropertyWait, "false")
 	if ask {
 		m.p.Set(message.PropertyCheckTimes, strconv.Itoa(times))
 	} else if m.p.Get(message.PropertyPreparedQueueOffset) == "" {

@@ -29,6 +29,7 @@ func TestProducerIsAskedWithTheNewestCopy(t *testing.T) {
 	for _, p := range []string{q.rec.Properties, copied.Properties} {
 		require.Equal(t, "1", message.GetProperty(p, "TRANSACTION_CHECK_TIMES"))
 		require.Equal(t, realTopic, message.GetProperty(p, "REAL_TOPIC"))
+		require.Equal(t, "false", message.GetProperty(p, "WAIT"))
 	}
 	require.Equal(t, int64(1), w.offset(topic.TransHalf))
 	w.commit(q.EndTransactionRequest)

@@ -38,7 +38,7 @@ func TestCommitStoresTheFinalMessageAndThenTheOp(t *testing.T) {
 	w.restart()
 	require.Equal(t, []string{"0,1,2,3,"}, w.opBodies())
 	op := w.records(topic.TransOpHalf, 0)[0]
-	require.Equal(t, "d", message.GetProperty(op.Properties, "TAGS"))
+	require.Equal(t, "WAIT\x01true\x02TAGS\x01d\x02", op.Properties)
 	require.Empty(t, w.round())
 	require.Equal(t, []int64{4, 1}, []int64{w.offset(topic.TransHalf), w.offset(topic.TransOpHalf)})
 	b, err := os.ReadFile(w.trans.o.Path)
@@ -47,14 +47,22 @@ func TestCommitStoresTheFinalMessageAndThenTheOp(t *testing.T) {
 }
 
 func TestDelayOfATransactionBeginsWithItsCommit(t *testing.T) {
-	w := newWorld(t, nil)
-	w.commit(w.prepare("later", property("DELAY", "3")))
-	require.Empty(t, w.delivered())
-	waits := w.records("SCHEDULE_TOPIC_XXXX", 2)[0]
-	p := message.ParseProperties(waits.Properties)
-	require.Equal(t, []string{realTopic, "2"}, []string{p.Get("REAL_TOPIC"), p.Get("REAL_QID")})
-	w.kill()
-	require.Empty(t, w.round(), "the waiting message is the final one")
+	for _, x := range []struct {
+		p     message.Property
+		topic string
+		queue int32
+	}{{property("DELAY", "3"), "SCHEDULE_TOPIC_XXXX", 2}, {property("TIMER_DELAY_SEC", "1000"), "rmq_sys_wheel_timer", 0}} {
+		w := newWorld(t, nil)
+		w.commit(w.prepare("later", x.p))
+		require.Empty(t, w.delivered())
+		waits := w.records(x.topic, x.queue)[0]
+		require.Equal(t, int32(message.SysFlagCommit|message.SysFlagCompressed), waits.SysFlag)
+		p := message.ParseProperties(waits.Properties)
+		require.Equal(t, []string{realTopic, "2"}, []string{p.Get("REAL_TOPIC"), p.Get("REAL_QID")})
+		w.kill()
+		require.Empty(t, w.round(), "the waiting message is the final one")
+		require.Len(t, w.records(x.topic, x.queue), 1)
+	}
 }
 
 func TestOpMessagesAreBatchedBySizeAndRollbacksAtOnce(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/skylarkmq/skylark/broker/topic"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store"
+	"github.com/skylarkmq/skylark/store/timer"
 )
 
 // maxKin is how many messages with the same key are looked at, the newest ones.
@@ -47,6 +48,9 @@ func (t *Transactions) kin(m *half) (kin, error) {
 	topics := []string{name}
 	if m.p.Get(message.PropertyDelay) != "" {
 		topics = append(topics, store.ScheduleTopic)
+	}
+	if m.p.Get(message.PropertyTimerDelaySec)+m.p.Get(message.PropertyTimerDelayMs)+m.p.Get(message.PropertyTimerDeliverMs) != "" {
+		topics = append(topics, timer.Topic)
 	}
 	for _, where := range topics {
 		err := t.each(where, key, func(r *message.Record, p message.Properties) {

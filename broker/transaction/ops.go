@@ -145,7 +145,7 @@ func (t *Transactions) flushOps() bool {
 // putOp stores an op message and waits for it. Java: TransactionalMessageBridge.makeOpMessageInner.
 func (t *Transactions) putOp(text []byte) error {
 	m := message.Message{Topic: topic.TransOpHalf, BornTimestamp: t.o.Now().UnixMilli(), BornHost: t.o.StoreHost, StoreHost: t.o.StoreHost, Body: text}
-	p := message.Properties{{Name: message.PropertyTags, Value: removeTag}}
+	p := message.Properties{{Name: message.PropertyWait, Value: "true"}, {Name: message.PropertyTags, Value: removeTag}}
 	stored := make(chan error, 1)
 	err := t.o.Put(&m, p.String(), store.Rec{TagsCode: message.TagsCode(removeTag)}, func(err error, _ []store.Rec) { stored <- err })
 	if err != nil {

@@ -33,9 +33,11 @@
 //   - A commit is delivered once. Where Java's broker may deliver twice (the op was lost with the process, the
 //     answer to a question overtook a late commit, a crash made the checker store a half message again), the
 //     message's key is looked up in the index: a final message of the same transaction stands for the op, and
-//     only the newest copy of a half message counts. What is left are commits of one transaction that are sent
-//     twice and both before the checker has passed the half message, which no client does, and a broker
-//     without messageIndexEnable, which delivers at least once, as Java's does.
+//     only the newest copy of a half message counts. At least once it is delivered, as by Java's broker, where
+//     that cannot be: without messageIndexEnable (ops are then written at once, so that only a kill between
+//     final message and op matters), while the index is built anew behind a start, and when a producer commits
+//     twice unasked, with more than a batch in between and before the checker has passed the half message, which
+//     no client does.
 //
 // # Goroutines and locks
 //
@@ -87,7 +89,7 @@ type Options struct {
 	Offsets    *offset.Table
 	Topics     Topics
 	Producers  Producers
-	// Put stores one message as it is; PutFinal follows its DELAY property.
+	// Put stores one message as it is; PutFinal follows its delay level or time of delivery.
 	Put      func(m *message.Message, properties string, rec store.Rec, done Stored) error
 	PutFinal func(m *message.Message, p message.Properties, done Stored) error
 	// Count is told of final messages, as send.Options.Count is of those sent.

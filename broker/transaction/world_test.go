@@ -3,6 +3,7 @@ package transaction
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"path/filepath"
 	"strconv"
@@ -109,7 +110,8 @@ func (w *world) open() {
 	w.sessions = session.Open(session.Options{Logger: zerolog.Nop(), Now: w.clock})
 	w.producer(1)
 	at := netip.MustParseAddrPort("127.0.0.1:10911")
-	w.sender = send.New(send.Options{Logger: zerolog.Nop(), StoreHost: at, Store: w.store})
+	w.sender = send.New(send.Options{Logger: zerolog.Nop(), StoreHost: at, Store: w.store,
+		Timer: &send.TimerLimits{Precision: 1000, MaxDelay: 1 << 40, CongestNum: math.MaxInt32}})
 	to := Options{Logger: zerolog.Nop(), BrokerName: "broker-t", StoreHost: message.HostOf(at), Path: filepath.Join(w.dir, "transactionMetrics"), Store: w.store,
 		Offsets: w.offsets, Topics: w, Producers: w.sessions, Count: func(string, int, int) {}, TimeOut: 6 * time.Second, CheckInterval: time.Hour, CheckMax: 3,
 		OpBatchInterval: time.Hour, OpMsgMaxSize: 4096, MetricsInterval: time.Hour, ReservedTime: 72 * time.Hour, Now: w.clock,
