@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -301,9 +302,9 @@ func TestFullDiskAtAStartBehindACrash(t *testing.T) {
 			require.NoError(t, r.settle())
 			r.put(10)
 			r.kill()
-			k := 0
+			var k atomic.Int32 // the builder writes as well
 			r.fs.set(func(op, _ string) error {
-				if k++; k >= fails && (op == "write" || op == "truncate") {
+				if k.Add(1) >= int32(fails) && (op == "write" || op == "truncate") {
 					return syscall.ENOSPC
 				}
 				return nil

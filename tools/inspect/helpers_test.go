@@ -27,7 +27,6 @@ func storeOptions(root string) store.Options {
 	o := store.DefaultOptions()
 	o.StorePathRootDir = root
 	o.MappedFileSizeCommitLog, o.MappedFileSizeConsumeQueue = testLogFile, testQueueFile
-	o.MessageIndexEnable = false // tests that need index files write them, of the sizes below
 	o.Logger = zerolog.Nop()
 	return o
 }
