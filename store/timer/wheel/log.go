@@ -132,7 +132,9 @@ func (l *unitLog) sync() error {
 	}
 	if l.newNames {
 		for _, d := range []string{l.dir, filepath.Dir(l.dir)} {
-			if err := l.fs.SyncDir(d); err != nil {
+			if err := l.fs.SyncDir(d); errors.Is(err, fs.ErrNotExist) && len(l.files.All()) == 0 {
+				continue // no timer has made the folder yet; Java makes the wheel at once
+			} else if err != nil {
 				return fatalError{err}
 			}
 		}
