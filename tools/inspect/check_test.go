@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/consumequeue"
+	"github.com/skylarkmq/skylark/store/segment"
 )
 
 func TestCleanStoreIsCleanAndUntouched(t *testing.T) {
@@ -64,24 +66,28 @@ func TestCheckBesideABusyBroker(t *testing.T) {
 	require.NoError(t, err)
 	defer s.Close()
 	put(t, s, "A", 0, 0, 7)
-	stop, done := make(chan struct{}), make(chan struct{})
+	const rounds, perRound = 30, 40 // bounded: a check takes longer the more there is
+	next, done := make(chan struct{}, rounds), make(chan struct{})
 	go func() {
 		defer close(done)
 		for i := 1; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-				put(t, s, "A", 0, i*7, 7)
-				put(t, s, "B", int32(i%5), i/5, 1)
+			if i%perRound == 0 {
+				if _, ok := <-next; !ok {
+					return
+				}
 			}
+			put(t, s, "A", 0, i*7, 7)
+			put(t, s, "B", int32(i%5), i/5, 1)
 		}
 	}()
-	for range 30 {
+	for range rounds {
+		next <- struct{}{}
 		lines, sum := look(t, sizes(root))
-		require.Zero(t, sum.Damaged, "%s", strings.Join(lines, "\n"))
+		if !assert.Zero(t, sum.Damaged, "%s", strings.Join(lines, "\n")) {
+			break
+		}
 	}
-	close(stop)
+	close(next)
 	<-done
 }
 
@@ -441,4 +447,23 @@ func TestStateFiles(t *testing.T) {
 			require.True(t, strings.HasPrefix(lines[0], x.want), lines[0])
 		})
 	}
+}
+
+// TestAListingIsNoSnapshot: files that a broker made while their folder was listed are looked for.
+func TestAListingIsNoSnapshot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const size = 20
+	var all []logFile
+	for i := range int64(8) {
+		f := logFile{filepath.Join(dir, segment.Name(i*size)), i * size, size}
+		require.NoError(t, os.WriteFile(f.path, make([]byte, size), 0o644))
+		all = append(all, f)
+	}
+	seen := []logFile{all[1], all[4], all[5], all[7]}
+	seen[2].size = 0 // it was being made
+	require.Equal(t, all[1:], settle(seen, size))
+	require.NoError(t, os.Remove(all[2].path))
+	require.NoError(t, os.Remove(all[7].path))
+	require.Equal(t, []logFile{all[1], all[4], all[5], all[6]}, settle([]logFile{all[1], all[4], {all[5].path, all[5].base, 3}, all[6]}, size))
 }

@@ -27,6 +27,7 @@ func storeOptions(root string) store.Options {
 	o := store.DefaultOptions()
 	o.StorePathRootDir = root
 	o.MappedFileSizeCommitLog, o.MappedFileSizeConsumeQueue = testLogFile, testQueueFile
+	o.MaxHashSlotNum, o.MaxIndexNum = 16, 64 // as in sizes
 	o.Logger = zerolog.Nop()
 	return o
 }

@@ -128,6 +128,9 @@ func (c *checker) readQueue(q *queue) error {
 	if err != nil {
 		return err
 	}
+	if c.v.running {
+		row = settle(row, c.v.queueLen)
+	}
 	for _, path := range stray {
 		c.stray = append(c.stray, path)
 		c.add(Damaged, path, 0, "the file does not belong into a queue's folder, Java refuses to start")

@@ -192,6 +192,33 @@ func segments(dir string) (row []logFile, stray []string, err error) {
 	return row, stray, nil
 }
 
+// settle looks again at a row of files of size bytes that a broker was making files of while its folder was
+// listed: a listing is no snapshot, and may hold a file without one that was made before it.
+func settle(row []logFile, size int64) []logFile {
+	look := func(f *logFile) bool {
+		info, err := os.Stat(f.path)
+		if err == nil {
+			f.size = info.Size()
+		}
+		return err == nil
+	}
+	out := make([]logFile, 0, len(row))
+	for i, f := range row {
+		for n := len(out); i > 0 && n > 0 && out[n-1].base+size < f.base; n++ {
+			base := out[n-1].base + size
+			between := logFile{path: filepath.Join(filepath.Dir(f.path), segment.Name(base)), base: base}
+			if !look(&between) {
+				break
+			}
+			out = append(out, between)
+		}
+		if f.size == size || look(&f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // commonSize adds the sizes of row to count and returns the size most files have; of two, the larger.
 func commonSize(count map[int64]int, row []logFile) int64 {
 	for _, f := range row {
@@ -228,6 +255,12 @@ func (v *view) listLog() error {
 	}
 	if v.logLen = v.o.LogFileSize; v.logLen <= 0 {
 		v.logLen = commonSize(map[int64]int{}, row)
+	}
+	if v.logLen <= 0 {
+		v.logLen = store.DefaultOptions().MappedFileSizeCommitLog
+	}
+	if v.running {
+		row = settle(row, v.logLen)
 	}
 	for i, f := range row {
 		switch {
