@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -284,7 +285,11 @@ func (s *Store) syncTouched() error {
 	}
 	folders := map[string]struct{}{}
 	for path, created := range s.touched {
-		for d := filepath.Dir(path); created && len(d) >= len(s.cq.Dir); d = filepath.Dir(d) {
+		top := s.cq.Dir
+		if strings.HasPrefix(path, s.bcq.Dir) {
+			top = filepath.Dir(s.bcq.Dir) // the folder of all batch queues is made with the first
+		}
+		for d := filepath.Dir(path); created && len(d) >= len(top); d = filepath.Dir(d) {
 			folders[d] = struct{}{}
 		}
 		if err := s.cq.Handles.Use(path, false, 0, fsys.File.Datasync); err != nil {
