@@ -269,6 +269,10 @@ func (s *Store) dispatch(r *Rec) {
 		s.addBatch(r.Queue, consumequeue.BatchUnit{Unit: u, StoreTimestamp: r.StoreTimestamp, Base: r.QueueOffset, Messages: int16(max(r.Inner, 1))})
 		return
 	}
+	if s.o.EnableConsumeQueueExt {
+		s.addExt(r.Queue, u, r.StoreTimestamp, s.bitMap(r.PhysicalOffset))
+		return
+	}
 	s.addUnit(r.Queue, u)
 }
 
@@ -278,6 +282,11 @@ const flushUnits = (64 << 10) / consumequeue.UnitSize * consumequeue.UnitSize
 
 func (s *Store) addUnit(q *consumequeue.Queue, u consumequeue.Unit) {
 	dirty, size := q.Append(u)
+	s.added(q, dirty, size)
+}
+
+// added does what follows on a unit in a simple queue.
+func (s *Store) added(q *consumequeue.Queue, dirty bool, size int) {
 	if size > 0 {
 		s.dirtyUnits.Add(consumequeue.UnitSize)
 	}

@@ -60,13 +60,21 @@ func (s *Store) addBatch(q *consumequeue.Queue, u consumequeue.BatchUnit) {
 	}
 }
 
-// entry returns the unit that a record has in q; of a simple queue only its Unit counts.
+// entry returns the unit that a record has in q; in a simple queue its Unit.
 func (s *Store) entry(q *consumequeue.Queue, r *message.Record) consumequeue.BatchUnit {
-	u := consumequeue.BatchUnit{Unit: s.unit(r), Base: r.QueueOffset, Messages: 1}
+	u := consumequeue.BatchUnit{Unit: s.unit(r), StoreTimestamp: r.StoreTimestamp, Base: r.QueueOffset, Messages: 1}
 	if q.Batch() {
-		u.StoreTimestamp, u.Messages = r.StoreTimestamp, InnerMessages(r)
+		u.Messages = InnerMessages(r)
 	}
 	return u
+}
+
+// same reports whether u, as coverAt returns it, is the unit of a record.
+func (s *Store) same(q *consumequeue.Queue, u consumequeue.BatchUnit, r *message.Record) bool {
+	if q.Batch() {
+		return u == s.entry(q, r)
+	}
+	return u.Unit == s.unit(r)
 }
 
 // InnerMessages returns how many messages a record of a batch queue holds. Java: CommitLog.getMessageNum.

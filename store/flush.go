@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -286,8 +285,8 @@ func (s *Store) syncTouched() error {
 	folders := map[string]struct{}{}
 	for path, created := range s.touched {
 		top := s.cq.Dir
-		if strings.HasPrefix(path, s.bcq.Dir) {
-			top = filepath.Dir(s.bcq.Dir) // the folder of all batch queues is made with the first
+		if filepath.Dir(filepath.Dir(filepath.Dir(path))) != s.cq.Dir {
+			top = filepath.Dir(s.cq.Dir) // the folders of other forms are made with the first file
 		}
 		for d := filepath.Dir(path); created && len(d) >= len(top); d = filepath.Dir(d) {
 			folders[d] = struct{}{}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/storetest/simfs"
 )
 
@@ -60,6 +61,8 @@ func runModel(seed uint64, steps int) error {
 	w.o.MappedFileSizeConsumeQueue = int64(20 * (1 + r.IntN(12)))
 	w.o.MapperFileSizeBatchConsumeQueue = int64(46 * (1 + r.IntN(12)))
 	w.o.BatchTopic = batchTopic
+	w.o.MappedFileSizeConsumeQueueExt = int64(64 + r.IntN(300))
+	w.o.BitMap = func(r *message.Record) []byte { return []byte(r.Topic)[:r.QueueOffset%5] }
 	w.o.FlushIntervalCommitLog = []int32{10, 50, 1 << 30}[r.IntN(3)]
 	w.o.FlushIntervalConsumeQueue = []int32{10, 50, 1 << 30}[r.IntN(3)]
 	w.o.CacheBytes = 1 << 16
@@ -84,6 +87,7 @@ func runModel(seed uint64, steps int) error {
 
 func (w *world) start(why string) error {
 	w.o.FS = w.d
+	w.o.EnableConsumeQueueExt, w.o.EnableCalcFilterBitMap = w.r.IntN(2) == 0, w.r.IntN(2) == 0
 	s, err := Open(w.o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", why, err)

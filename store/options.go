@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/fsys"
 )
@@ -56,6 +58,11 @@ type Options struct {
 
 	MapperFileSizeBatchConsumeQueue int64 `prop:"mapperFileSizeBatchConsumeQueue"` // bytes, rounded up to whole units
 
+	EnableConsumeQueueExt         bool  `prop:"enableConsumeQueueExt"`
+	MappedFileSizeConsumeQueueExt int64 `prop:"mappedFileSizeConsumeQueueExt"` // bytes
+	EnableCalcFilterBitMap        bool  `prop:"enableCalcFilterBitMap"`
+	BitMapLengthConsumeQueueExt   int32 `prop:"bitMapLengthConsumeQueueExt"` // bits
+
 	FileReservedTime                int32  `prop:"fileReservedTime"`            // hours
 	DeleteWhen                      string `prop:"deleteWhen"`                  // hours of the day, "04;16"
 	DiskMaxUsedSpaceRatio           int32  `prop:"diskMaxUsedSpaceRatio"`       // %, 10 to 95
@@ -91,6 +98,12 @@ type Options struct {
 	// BatchTopic reports whether the queues of a topic are to be of the form BatchCQ, asked when the first of them
 	// is made or loaded; known is false for a topic there is not, whose queues keep the form they have. nil: none is.
 	BatchTopic func(topic string) (batch, known bool)
+	// BitMap returns, with EnableConsumeQueueExt and EnableCalcFilterBitMap, the bit map of the filters that a record
+	// matches, nil for none; it is kept with the record's unit (consumequeue.Queue.ExtAt). It is called on the append
+	// goroutine (in SYNC_FLUSH the flush goroutine), in Open by recovery, and must keep neither r nor what r points
+	// to. Its result is at most BitMapLengthConsumeQueueExt / 8 bytes. nil: no record has one.
+	// Java: CommitLogDispatcherCalcBitMap.
+	BitMap func(r *message.Record) []byte
 	// OnFatal is called once, on a goroutine of the store, when a disk error has made the store refuse writes.
 	OnFatal func(err error)
 	// CacheBytes bounds the read cache; 0: 24 MiB.
@@ -139,6 +152,7 @@ func DefaultOptions() Options {
 		MaxFilterMessageSize:         16000,
 
 		MapperFileSizeBatchConsumeQueue: 300000 * consumequeue.BatchUnitSize,
+		MappedFileSizeConsumeQueueExt:   48 << 20, BitMapLengthConsumeQueueExt: 64,
 
 		FileReservedTime: 72, DeleteWhen: "04",
 		DiskMaxUsedSpaceRatio: 75, DiskSpaceCleanForciblyRatio: 85, DiskSpaceWarningLevelRatio: 90, CleanFileForciblyEnable: true,
@@ -164,6 +178,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.MappedFileSizeConsumeQueue = wholeUnits(o.MappedFileSizeConsumeQueue, consumequeue.UnitSize)
 	o.MapperFileSizeBatchConsumeQueue = wholeUnits(o.MapperFileSizeBatchConsumeQueue, consumequeue.BatchUnitSize)
+	if o.MappedFileSizeConsumeQueueExt < 64 || o.MappedFileSizeConsumeQueueExt > math.MaxInt32 {
+		return o, fmt.Errorf("mappedFileSizeConsumeQueueExt %d is not between 64 and %d", o.MappedFileSizeConsumeQueueExt, math.MaxInt32)
+	}
 	switch o.FlushDiskType {
 	case AsyncFlush, SyncFlush:
 	default:

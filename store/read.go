@@ -123,7 +123,7 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 		if res.Messages > 0 && s.full(res.Messages, r.MaxMessages, len(dst)-start, int(u.Size), res.Behind) {
 			break
 		}
-		if r.Match != nil && !r.Match(u.TagsCode) {
+		if r.Match != nil && !r.Match(u.TagsCode) && !consumequeue.IsExtAddr(u.TagsCode) { // of an address left nobody knows
 			res.NextOffset++
 			continue
 		}

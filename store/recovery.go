@@ -330,7 +330,7 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, units unitWind
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
 		u, ok, err := units.coverAt(q, r.QueueOffset)
-		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.entry(q, r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
+		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || s.same(q, u, r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
 			return false, false, err // there, or of a topic deleted before this one
 		}
 		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it, or it is not known to be durable
@@ -365,9 +365,12 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, units unitWind
 }
 
 func (s *Store) restored(q *consumequeue.Queue, u consumequeue.BatchUnit) error {
-	if q.Batch() {
+	switch {
+	case q.Batch():
 		s.addBatch(q, u)
-	} else {
+	case s.o.EnableConsumeQueueExt:
+		s.addExt(q, u.Unit, u.StoreTimestamp, s.bitMap(u.PhysicalOffset))
+	default:
 		s.addUnit(q, u.Unit)
 	}
 	q.Next = q.Max()

@@ -146,6 +146,9 @@ func (s *Store) open() error {
 	}
 	s.cq = consumequeue.Config{FS: s.o.FS, Dir: filepath.Join(root, "consumequeue"), FileSize: s.o.MappedFileSizeConsumeQueue,
 		Handles: segment.NewHandles(s.o.FS, openFiles)}
+	if err := s.openExt(); err != nil {
+		return err
+	}
 	s.bcq = s.cq
 	s.bcq.Dir, s.bcq.FileSize, s.bcq.Batch = filepath.Join(root, "batchconsumequeue"), s.o.MapperFileSizeBatchConsumeQueue, true
 	dirs, readOnly := s.o.CommitLogDirs()
@@ -374,6 +377,9 @@ func (s *Store) DeleteTopic(topic string) error {
 	var errs []error
 	v.(*topicQueues).each(func(q *consumequeue.Queue) { errs = append(errs, q.Delete()) })
 	errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.Dir, topic)), s.o.FS.RemoveAll(filepath.Join(s.bcq.Dir, topic)))
+	if s.cq.ExtDir != "" {
+		errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.ExtDir, topic)))
+	}
 	return errors.Join(errs...)
 }
 

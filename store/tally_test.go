@@ -252,7 +252,7 @@ func dumpQueue(s *Store, q *consumequeue.Queue, out map[queueKey][]item) error {
 			want := s.entry(q, &r)
 			u, ok, err := unitWindows{}.coverAt(q, at+int64(want.Messages)-1)
 			if !q.Batch() {
-				u.Base = at
+				u.Base, u.StoreTimestamp = at, want.StoreTimestamp
 			}
 			if err != nil || !ok || u != want {
 				return fmt.Errorf("%v at %d: the unit is %v, for its record %v (%v)", k, at, u, want, err)

@@ -245,10 +245,10 @@ func checkBatchUnits(t *testing.T, store string, recs []record) {
 	}
 }
 
-// javaHash is String.hashCode of an ASCII tag, as a unit holds it.
+// javaHash is String.hashCode of a tag of letters that UTF-16 has in one unit, as a ConsumeQueue's unit holds it.
 func javaHash(s string) int64 {
 	var h int32
-	for _, c := range []byte(s) {
+	for _, c := range s {
 		h = 31*h + int32(c)
 	}
 	return int64(h)

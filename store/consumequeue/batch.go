@@ -108,7 +108,7 @@ func (q *Queue) find(offset int64) (row int64, u BatchUnit, err error) {
 		return end, u, nil
 	}
 	offset = max(offset, from)
-	lo, hi := max(first, end-(to-offset)), min(end, first+(offset-from)+1) // each unit covers at least one offset
+	lo, hi := min(max(first, end-(to-offset)), end), min(end, first+(offset-from)+1) // each unit covers at least one offset
 	var failed error
 	n := sort.Search(int(max(hi-lo, 0)), func(i int) bool {
 		at, err := q.row(lo + int64(i))

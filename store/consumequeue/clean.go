@@ -46,7 +46,7 @@ func (q *Queue) CorrectMin(minPhysical int64) error {
 		first.Base = q.Max()
 	}
 	q.begin(lo+int64(n), first.Base, minPhysical)
-	return nil
+	return q.correctExt()
 }
 
 // begin moves the first row and offset forward; the record of that row does not begin in front of minPhysical.
@@ -72,7 +72,10 @@ func (q *Queue) row(row int64) (BatchUnit, error) {
 // is all that tells after a restart where the queue's offsets go on.
 func (q *Queue) Expired() bool {
 	from, to := q.expired()
-	return from < to
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	extFrom, extTo := q.expiredExt()
+	return from < to || extFrom < extTo
 }
 
 // expired returns the bases of the first file that may go and of the first that stays.
@@ -91,8 +94,11 @@ func (q *Queue) expired() (from, to int64) {
 // never removes the last file. No Flush or Delete of the queue may run. Removing them in order leaves a row
 // without a hole whenever the process dies.
 func (q *Queue) RemoveExpired() (int, error) {
+	removed, err := q.removeExpiredExt()
+	if err != nil {
+		return removed, err
+	}
 	from, to := q.expired()
-	removed := 0
 	for ; from < to; from += q.c.FileSize {
 		path, _ := q.path(from)
 		if err := q.c.FS.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -109,4 +115,26 @@ func (q *Queue) RemoveExpired() (int, error) {
 		}
 	}
 	return removed, nil
+}
+
+// removeExpiredExt is RemoveExpired for the queue's part of consumequeue_ext.
+func (q *Queue) removeExpiredExt() (removed int, err error) {
+	q.mu.Lock()
+	from, to := q.expiredExt()
+	q.mu.Unlock()
+	for ; from < to; from += q.c.ExtFileSize {
+		path, _ := q.extPath(from)
+		if err := q.c.FS.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return removed, fmt.Errorf("cannot remove %s: %w", path, err)
+		}
+		q.c.Handles.Forget(path)
+		q.mu.Lock()
+		q.ext.first = from + q.c.ExtFileSize
+		q.mu.Unlock()
+		removed++
+	}
+	if removed == 0 {
+		return 0, nil
+	}
+	return removed, q.c.FS.SyncDir(q.extDir())
 }

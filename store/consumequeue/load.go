@@ -87,7 +87,10 @@ func (q *Queue) load(match func(*Queue, int64, Unit) (bool, error)) error {
 		bases = bases[:len(bases)-1]
 	}
 	q.Next = q.Max()
-	return q.loadMin(bases[0])
+	if err := q.loadMin(bases[0]); err != nil || q.c.ExtDir == "" || q.c.Batch {
+		return err
+	}
+	return q.loadExt()
 }
 
 // bases lists the files of the queue; a wrong size or a hole is refused as Java refuses it.
@@ -258,6 +261,9 @@ func (q *Queue) Cut(offset, maxPhysical int64) (string, error) {
 		if row, _, err = q.find(offset); err != nil {
 			return "", err
 		}
+	}
+	if err := q.cutExt(row); err != nil {
+		return "", err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -12,6 +12,13 @@
 // queue finds the row of an offset by a search through the units. Offsets that no unit covers are no damage
 // there: Java gives one to every message but a unit only to batches.
 //
+// # Addresses in place of tags codes
+//
+// With Java's enableConsumeQueueExt the tags code of a unit of a simple queue is an address in consumequeue_ext/,
+// where the tags code, the store timestamp and a bit map of filters stand (ext.go, spec/store.md 1.4). Read and At
+// give the tags code itself, so that nobody else needs to know; ExtAt gives the rest. An address whose unit is gone
+// stays an address, of which nobody can tell what it matches. Both kinds of unit may stand in one queue.
+//
 // New units stand in memory, where readers see them at once, and are written to the files in large
 // pieces by the store's flusher. A ConsumeQueue is derived from the CommitLog: what a crash takes from it
 // recovery puts back. An idle queue holds no buffer and no open file.
@@ -68,7 +75,10 @@ type Config struct {
 	Dir      string // <root>/consumequeue or <root>/batchconsumequeue
 	FileSize int64  // bytes, a multiple of the unit's size
 	Batch    bool   // the queues are of the form BatchCQ
-	Handles  *segment.Handles
+	// ExtDir is <root>/consumequeue_ext, empty where there is none and none is to be; ExtFileSize its files' size.
+	ExtDir      string
+	ExtFileSize int64
+	Handles     *segment.Handles
 	// Torn says to Load that the last stop was a crash: a file without any length may stand before the last one.
 	Torn bool
 	// Loading is told by Load how many of how many queues it has loaded, first of 0; nil: nobody asks.
@@ -109,6 +119,7 @@ type Queue struct {
 	deleted   bool
 	dropped   int // bytes of units that waited when the queue was deleted
 	rows      batchRows
+	ext       extState
 }
 
 // New returns an empty queue that no file belongs to.
@@ -218,7 +229,11 @@ func (q *Queue) Read(offset int64, dst []byte) (int, error) {
 	if offset < 0 {
 		return 0, nil
 	}
-	return q.readRows(offset, dst)
+	n, err := q.readRows(offset, dst)
+	if err == nil && q.c.ExtDir != "" {
+		err = q.resolve(dst[:n*UnitSize])
+	}
+	return n, err
 }
 
 func (q *Queue) readRows(row int64, dst []byte) (int, error) {
@@ -300,10 +315,18 @@ func (q *Queue) Flush(touched func(path string, created bool)) (int, error) {
 	}
 	buf, pos, begin := q.tail, q.tailBase*q.c.unitSize(), q.hasFile < 0
 	q.flushing, q.tail = buf, nil
+	q.ext.flushing, q.ext.tail = q.ext.tail, nil
 	q.mu.Unlock()
-	err := q.write(buf, pos, begin, touched)
+	err := q.writeExt(touched)
+	if err == nil {
+		err = q.write(buf, pos, begin, touched)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if err != nil {
+		q.ext.tail = append(q.ext.flushing, q.ext.tail...)
+	}
+	q.ext.flushing = nil
 	if err != nil {
 		// The units stay in memory, where readers find them, until a later Flush succeeds.
 		q.tail = append(buf, q.tail...)
@@ -396,6 +419,7 @@ func (q *Queue) Delete() error {
 	q.mu.Lock()
 	q.dropped += len(q.tail)
 	q.deleted, q.tail, q.flushing = true, nil, nil
+	q.ext = extState{}
 	q.gone.Store(true)
 	q.min.Store(q.max.Load())
 	q.mu.Unlock()
@@ -408,6 +432,9 @@ func (q *Queue) Delete() error {
 	}
 	if err := q.c.FS.RemoveAll(q.dir()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot delete queue %s-%d: %w", q.Topic, q.ID, err)
+	}
+	if q.c.ExtDir != "" {
+		return q.removeExt()
 	}
 	return nil
 }
