@@ -252,7 +252,7 @@ func TestRetentionMovesABatchQueueOn(t *testing.T) {
 	first := s.log.FileStarts()[5]
 	require.NoError(t, s.onKeeper(func() {
 		for range 5 {
-			f, err := s.log.RemoveFirst(filepath.Join(s.trashDir(), fmt.Sprint(s.log.Min())))
+			f, _, err := s.log.RemoveFirst()
 			require.NoError(t, err)
 			require.NotNil(t, f)
 		}

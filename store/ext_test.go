@@ -117,7 +117,7 @@ func TestConsumeQueueExtGoesWithTheLog(t *testing.T) {
 	first := s.log.FileStarts()[3]
 	require.NoError(t, s.onKeeper(func() {
 		for s.log.Min() < first {
-			_, err := s.log.RemoveFirst(filepath.Join(s.trashDir(), fmt.Sprint(s.log.Min())))
+			_, _, err := s.log.RemoveFirst()
 			require.NoError(t, err)
 		}
 	}))

@@ -66,7 +66,7 @@ func TestBatchQueueFindsOffsets(t *testing.T) {
 	look(q)
 	flush(t, q)
 	look(q)
-	all := func(*Queue, int64, Unit) bool { return true }
+	all := func(*Queue, int64, Unit) (bool, error) { return true, nil }
 	qs, err := Load(c, all)
 	require.NoError(t, err)
 	require.Len(t, qs, 1)
@@ -103,7 +103,7 @@ func FuzzBatchFiles(f *testing.F) {
 			b = b[copy(file, b):]
 			require.NoError(t, os.WriteFile(filepath.Join(dir, segment.Name(i*c.FileSize)), file, 0o644))
 		}
-		qs, err := Load(c, func(_ *Queue, base int64, _ Unit) bool { return base != at })
+		qs, err := Load(c, func(_ *Queue, base int64, _ Unit) (bool, error) { return base != at, nil })
 		if err != nil || len(qs) == 0 {
 			return
 		}
@@ -141,7 +141,7 @@ func FuzzExt(f *testing.F) {
 			b = b[copy(file, b):]
 			require.NoError(t, os.WriteFile(filepath.Join(dir, segment.Name(i*64)), file, 0o644))
 		}
-		qs, err := Load(c, func(*Queue, int64, Unit) bool { return true })
+		qs, err := Load(c, func(*Queue, int64, Unit) (bool, error) { return true, nil })
 		require.NoError(t, err)
 		q = qs[0]
 		for n := range int64(2) {
