@@ -86,7 +86,7 @@ func Open(o Options) (*Broker, error) {
 }
 
 func (b *Broker) open() error {
-	// The store first: it locks the folder that the tables lie in.
+	// The store first: it locks the folder that the tables lie in, and opens that of the topics.
 	if err := b.openStore(); err != nil {
 		return err
 	}
@@ -133,16 +133,26 @@ func (b *Broker) register() error {
 	return nil
 }
 
-func (b *Broker) openTables() error {
+// openTopics is called by the store, when the folder is locked: the form of its queues is the topics' to say.
+func (b *Broker) openTopics() error {
 	o := &b.o
 	var err error
 	b.topics, err = topic.Open(topic.Options{Path: o.config("topics.json"), Logger: o.Logger, BrokerName: o.BrokerName, ClusterName: o.BrokerClusterName,
 		DefaultTopicQueueNums: o.DefaultTopicQueueNums, AutoCreateTopicEnable: o.AutoCreateTopicEnable, ClusterTopicEnable: o.ClusterTopicEnable,
 		BrokerTopicEnable: o.BrokerTopicEnable, TraceTopicEnable: o.TraceTopicEnable, MsgTraceTopicName: o.MsgTraceTopicName,
 		TimerWheelEnable: o.TimerWheelEnable, ReviveQueueNum: o.ReviveQueueNum, OnChange: b.topicsChanged})
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// batchTopic tells the store which topics have batch queues.
+func (b *Broker) batchTopic(name string) (batch, known bool) {
+	c := b.topics.Get(name)
+	return c != nil && c.Attributes[topic.AttrQueueType] == topic.QueueTypeBatch, c != nil
+}
+
+func (b *Broker) openTables() error {
+	o := &b.o
+	var err error
 	b.groups, err = group.Open(group.Options{Path: o.config("subscriptionGroup.json"), Logger: o.Logger, AutoCreateSubscriptionGroup: o.AutoCreateSubscriptionGroup,
 		EnableCreateSysGroup: o.EnableCreateSysGroup})
 	if err != nil {
@@ -188,6 +198,7 @@ func (b *Broker) openStore() error {
 	// What listens is made behind the store and asks for the messages of its queues only then.
 	o.Listener = b.arrived
 	o.OnFatal = func(err error) { b.fatal <- err }
+	o.Locked, o.BatchTopic = b.openTopics, b.batchTopic
 	var err error
 	b.store, err = store.Open(o)
 	return err

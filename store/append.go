@@ -30,11 +30,14 @@ var (
 // Rec is one record of a group.
 type Rec struct {
 	Queue *consumequeue.Queue
-	Size  int32 // bytes in Group.Buf
+	Size  int32 // bytes in Group.Buf; the store shortens an inner batch
 	Keys  int32 // how many of Group.Keys
 	// Unit is set on the first of several records that must stand in one file, as a batch does: how many
 	// they are. 0 and 1 mean the record alone.
-	Unit     int32
+	Unit int32
+	// Inner is set on an inner batch: how many messages the record holds. Its properties end as
+	// message.AppendInnerBase leaves them. In a queue that is no batch queue it counts as one message.
+	Inner    int32
 	TagsCode int64
 	// DelayMillis makes the unit's tags code the time of delivery, store timestamp + delay, as the queues of
 	// SCHEDULE_TOPIC_XXXX have it. 0: none.
@@ -261,7 +264,16 @@ func (s *Store) dispatch(r *Rec) {
 	if r.DelayMillis > 0 {
 		r.TagsCode = r.StoreTimestamp + r.DelayMillis
 	}
-	s.addUnit(r.Queue, consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: r.Size, TagsCode: r.TagsCode})
+	u := consumequeue.Unit{PhysicalOffset: r.PhysicalOffset, Size: r.Size, TagsCode: r.TagsCode}
+	if r.Queue.Batch() {
+		s.addBatch(r.Queue, consumequeue.BatchUnit{Unit: u, StoreTimestamp: r.StoreTimestamp, Base: r.QueueOffset, Messages: int16(max(r.Inner, 1))})
+		return
+	}
+	if s.o.EnableConsumeQueueExt {
+		s.addExt(r.Queue, u, r.StoreTimestamp, s.bitMap(r.PhysicalOffset))
+		return
+	}
+	s.addUnit(r.Queue, u)
 }
 
 // flushUnits is how many bytes of units a queue gathers before it is written without waiting for the
@@ -270,19 +282,34 @@ const flushUnits = (64 << 10) / consumequeue.UnitSize * consumequeue.UnitSize
 
 func (s *Store) addUnit(q *consumequeue.Queue, u consumequeue.Unit) {
 	dirty, size := q.Append(u)
+	s.added(q, dirty, size)
+}
+
+// added does what follows on a unit in a simple queue.
+func (s *Store) added(q *consumequeue.Queue, dirty bool, size int) {
 	if size > 0 {
 		s.dirtyUnits.Add(consumequeue.UnitSize)
 	}
 	if dirty {
-		s.dirtyMu.Lock()
-		s.dirtyQueues = append(s.dirtyQueues, q)
-		s.dirtyMu.Unlock()
+		s.noteDirty(q)
 	}
 	if size == flushUnits {
-		select {
-		case s.tidyNow <- struct{}{}:
-		default:
-		}
+		s.tidySoon()
+	}
+}
+
+// noteDirty enters a queue whose first units wait to be written.
+func (s *Store) noteDirty(q *consumequeue.Queue) {
+	s.dirtyMu.Lock()
+	s.dirtyQueues = append(s.dirtyQueues, q)
+	s.dirtyMu.Unlock()
+}
+
+// tidySoon has the units written without waiting for the flush interval.
+func (s *Store) tidySoon() {
+	select {
+	case s.tidyNow <- struct{}{}:
+	default:
 	}
 }
 

@@ -43,6 +43,7 @@ func simOptions(mode string, d *simfs.Disk) Options {
 	o.MappedFileSizeCommitLog, o.MappedFileSizeConsumeQueue = 4<<10, 20*10
 	o.FlushIntervalCommitLog, o.FlushIntervalConsumeQueue = 1<<30, 1<<30 // the script says when
 	o.SyncFlushTimeout = 1 << 30                                         // a step takes as long as the images of it
+	o.MapperFileSizeBatchConsumeQueue, o.BatchTopic = 46*10, batchTopic
 	o.CacheBytes = 1 << 16
 	o.MaxHashSlotNum, o.MaxIndexNum = 20, 60
 	var ticks atomic.Int64
@@ -197,6 +198,7 @@ func (f *failureList) report(t *testing.T) {
 var (
 	qa, qb, qc = queueKey{"A", 0}, queueKey{"A", 2}, queueKey{"B", 1}
 	qd, qs     = queueKey{"Deleted", 0}, queueKey{ScheduleTopic, 1}
+	qe         = queueKey{"Batch", 0} // of the form BatchCQ
 )
 
 // script is the life of a store: queues, batches, delays, rolls of both kinds of file, checkpoints, a topic
@@ -256,7 +258,7 @@ func (r *recorder) open(t *testing.T, from *simfs.Disk) *Store {
 func (r *recorder) mixed(t *testing.T, s *Store, i int) {
 	send := func(parts ...part) { require.NoError(t, r.tally.put(s, parts...)) }
 	send(part{key: qa, sizes: []int{30 + i*17%200}})
-	send(part{key: qa, sizes: []int{60, 700}}, part{key: qb, sizes: []int{40 + i}})
+	send(part{key: qa, sizes: []int{60, 700}}, part{key: qb, sizes: []int{40 + i}}, part{key: qe, sizes: []int{20 + i}})
 	send(part{key: qc, sizes: []int{20, 300, 20}, unit: true}, part{key: qs, sizes: []int{25}, delay: 1 + i%3})
 }
 
@@ -319,7 +321,7 @@ func (m *moment) hold(t *tally, got map[queueKey][]item, end int64) error {
 // goOn writes to the store, as long as what was lost, and crashes it again: nothing old comes back.
 func (m *moment) goOn(s *Store, img *simfs.Disk, got map[queueKey][]item) (starts int, err error) {
 	t := m.tally.clone()
-	for _, k := range []queueKey{qa, qc, qd} {
+	for _, k := range []queueKey{qa, qc, qd, qe} {
 		if err := t.put(s, part{key: k, sizes: []int{60, 700}, unit: k == qc}); err != nil {
 			return starts, fmt.Errorf("writing on: %w", err)
 		}
@@ -443,6 +445,10 @@ func strictLog(s *Store, d *simfs.Disk) error {
 			}
 		case strings.HasPrefix(rest, "consumequeue/"):
 			if int64(len(b)) != s.o.MappedFileSizeConsumeQueue {
+				return fmt.Errorf("%s is %d bytes long", p, len(b))
+			}
+		case strings.HasPrefix(rest, "batchconsumequeue/"):
+			if int64(len(b)) != s.o.MapperFileSizeBatchConsumeQueue {
 				return fmt.Errorf("%s is %d bytes long", p, len(b))
 			}
 		}

@@ -148,10 +148,13 @@ func (s *Store) addHoles(q *consumequeue.Queue, n, physicalOffset int64) {
 // bridge puts n holes into q when damage in front of the record at physical offset to explains them.
 func (s *Store) bridge(q *consumequeue.Queue, n, to int64) bool {
 	at, room := s.hole(q.MaxPhysical(), to)
-	if n > room {
+	switch {
+	case q.Batch() && room > 0: // a record may hold any number of messages, and their offsets need no units
+	case n > room:
 		return false
+	default:
+		s.addHoles(q, n, at)
 	}
-	s.addHoles(q, n, at)
 	s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("messages", n).Int64("before", q.Max()).Msg("messages were lost in damage of the commit log")
 	return true
 }

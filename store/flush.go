@@ -284,7 +284,11 @@ func (s *Store) syncTouched() error {
 	}
 	folders := map[string]struct{}{}
 	for path, created := range s.touched {
-		for d := filepath.Dir(path); created && len(d) >= len(s.cq.Dir); d = filepath.Dir(d) {
+		top := s.cq.Dir
+		if filepath.Dir(filepath.Dir(filepath.Dir(path))) != s.cq.Dir {
+			top = filepath.Dir(s.cq.Dir) // the folders of other forms are made with the first file
+		}
+		for d := filepath.Dir(path); created && len(d) >= len(top); d = filepath.Dir(d) {
 			folders[d] = struct{}{}
 		}
 		if err := s.cq.Handles.Use(path, false, 0, fsys.File.Datasync); err != nil {

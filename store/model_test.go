@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/storetest/simfs"
 )
 
@@ -58,6 +59,10 @@ func runModel(seed uint64, steps int) error {
 	w.o.FlushDiskType = []string{SyncFlush, AsyncFlush}[r.IntN(2)]
 	w.o.MappedFileSizeCommitLog = int64(4<<10 + r.IntN(4)*1500)
 	w.o.MappedFileSizeConsumeQueue = int64(20 * (1 + r.IntN(12)))
+	w.o.MapperFileSizeBatchConsumeQueue = int64(46 * (1 + r.IntN(12)))
+	w.o.BatchTopic = batchTopic
+	w.o.MappedFileSizeConsumeQueueExt = int64(64 + r.IntN(300))
+	w.o.BitMap = func(r *message.Record) []byte { return []byte(r.Topic)[:r.QueueOffset%5] }
 	w.o.FlushIntervalCommitLog = []int32{10, 50, 1 << 30}[r.IntN(3)]
 	w.o.FlushIntervalConsumeQueue = []int32{10, 50, 1 << 30}[r.IntN(3)]
 	w.o.CacheBytes = 1 << 16
@@ -67,7 +72,7 @@ func runModel(seed uint64, steps int) error {
 	for i := range 1 + r.IntN(4) {
 		w.keys = append(w.keys, queueKey{fmt.Sprint("Topic", i%3), int32(i)})
 	}
-	w.keys = append(w.keys, queueKey{ScheduleTopic, 2})
+	w.keys = append(w.keys, queueKey{ScheduleTopic, 2}, queueKey{"Batch", 1})
 	if err := w.start("the first start"); err != nil {
 		return err
 	}
@@ -82,6 +87,7 @@ func runModel(seed uint64, steps int) error {
 
 func (w *world) start(why string) error {
 	w.o.FS = w.d
+	w.o.EnableConsumeQueueExt, w.o.EnableCalcFilterBitMap = w.r.IntN(2) == 0, w.r.IntN(2) == 0
 	s, err := Open(w.o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", why, err)
@@ -256,7 +262,7 @@ func (w *world) settle() error {
 				l.sent[n].acked = false
 			}
 		}
-		for at, it := range got[k] {
+		for _, it := range got[k] {
 			var nr, n int
 			if _, err := fmt.Sscanf(it.body[len(k.topic):], fmt.Sprintf("/%d/%%d/%%d|", k.id), &nr, &n); err != nil {
 				return err
@@ -269,7 +275,7 @@ func (w *world) settle() error {
 			if err != nil {
 				return err
 			}
-			ls[nr].sent[n] = sent{ls[nr].sent[n].size, true, int64(at), it.phys, it.phys + int64(len(b)), it.stamp}
+			ls[nr].sent[n] = sent{ls[nr].sent[n].size, true, it.at, it.phys, it.phys + int64(len(b)), it.stamp}
 		}
 	}
 	for topic := range back {

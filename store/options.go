@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/fsys"
 )
@@ -54,6 +56,13 @@ type Options struct {
 	MaxMsgsNumBatch              int32  `prop:"maxMsgsNumBatch"`      // most messages of a query
 	MaxFilterMessageSize         int32  `prop:"maxFilterMessageSize"` // bytes of units looked at by one pull
 
+	MapperFileSizeBatchConsumeQueue int64 `prop:"mapperFileSizeBatchConsumeQueue"` // bytes, rounded up to whole units
+
+	EnableConsumeQueueExt         bool  `prop:"enableConsumeQueueExt"`
+	MappedFileSizeConsumeQueueExt int64 `prop:"mappedFileSizeConsumeQueueExt"` // bytes
+	EnableCalcFilterBitMap        bool  `prop:"enableCalcFilterBitMap"`
+	BitMapLengthConsumeQueueExt   int32 `prop:"bitMapLengthConsumeQueueExt"` // bits
+
 	FileReservedTime                int32  `prop:"fileReservedTime"`            // hours
 	DeleteWhen                      string `prop:"deleteWhen"`                  // hours of the day, "04;16"
 	DiskMaxUsedSpaceRatio           int32  `prop:"diskMaxUsedSpaceRatio"`       // %, 10 to 95
@@ -83,6 +92,18 @@ type Options struct {
 	// flush goroutine). It must not block, nor keep the record, which is nil for a message whose sender was
 	// told ErrFlushTimeout.
 	Listener func(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte)
+	// Locked is called when the folder is locked, before anything else in it is read; an error fails Open. The
+	// broker reads its topics there, so that it can answer BatchTopic.
+	Locked func() error
+	// BatchTopic reports whether the queues of a topic are to be of the form BatchCQ, asked when the first of them
+	// is made or loaded; known is false for a topic there is not, whose queues keep the form they have. nil: none is.
+	BatchTopic func(topic string) (batch, known bool)
+	// BitMap returns, with EnableConsumeQueueExt and EnableCalcFilterBitMap, the bit map of the filters that a record
+	// matches, nil for none; it is kept with the record's unit (consumequeue.Queue.ExtAt). It is called on the append
+	// goroutine (in SYNC_FLUSH the flush goroutine), in Open by recovery, and must keep neither r nor what r points
+	// to. Its result is at most BitMapLengthConsumeQueueExt / 8 bytes. nil: no record has one.
+	// Java: CommitLogDispatcherCalcBitMap.
+	BitMap func(r *message.Record) []byte
 	// OnFatal is called once, on a goroutine of the store, when a disk error has made the store refuse writes.
 	OnFatal func(err error)
 	// CacheBytes bounds the read cache; 0: 24 MiB.
@@ -130,6 +151,9 @@ func DefaultOptions() Options {
 		MaxMsgsNumBatch:              64,
 		MaxFilterMessageSize:         16000,
 
+		MapperFileSizeBatchConsumeQueue: 300000 * consumequeue.BatchUnitSize,
+		MappedFileSizeConsumeQueueExt:   48 << 20, BitMapLengthConsumeQueueExt: 64,
+
 		FileReservedTime: 72, DeleteWhen: "04",
 		DiskMaxUsedSpaceRatio: 75, DiskSpaceCleanForciblyRatio: 85, DiskSpaceWarningLevelRatio: 90, CleanFileForciblyEnable: true,
 		CleanResourceInterval: 10000, DeleteCommitLogFilesInterval: 100, DeleteConsumeQueueFilesInterval: 100, DeleteFileBatchMax: 10,
@@ -152,8 +176,11 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MappedFileSizeCommitLog < 4<<10 {
 		return o, fmt.Errorf("mappedFileSizeCommitLog %d is too small", o.MappedFileSizeCommitLog)
 	}
-	unit := int64(consumequeue.UnitSize)
-	o.MappedFileSizeConsumeQueue = max((o.MappedFileSizeConsumeQueue+unit-1)/unit, 1) * unit
+	o.MappedFileSizeConsumeQueue = wholeUnits(o.MappedFileSizeConsumeQueue, consumequeue.UnitSize)
+	o.MapperFileSizeBatchConsumeQueue = wholeUnits(o.MapperFileSizeBatchConsumeQueue, consumequeue.BatchUnitSize)
+	if o.MappedFileSizeConsumeQueueExt < 64 || o.MappedFileSizeConsumeQueueExt > math.MaxInt32 {
+		return o, fmt.Errorf("mappedFileSizeConsumeQueueExt %d is not between 64 and %d", o.MappedFileSizeConsumeQueueExt, math.MaxInt32)
+	}
 	switch o.FlushDiskType {
 	case AsyncFlush, SyncFlush:
 	default:
@@ -220,6 +247,9 @@ func (o *Options) CommitLogDirs() (dirs, readOnly []string) {
 	}
 	return dirs, readOnly
 }
+
+// wholeUnits rounds the size of a queue's file up.
+func wholeUnits(size, unit int64) int64 { return max((size+unit-1)/unit, 1) * unit }
 
 // totalMemory returns the machine's memory in bytes, by which Java decides what counts as "in memory".
 func totalMemory() int64 {

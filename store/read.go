@@ -47,6 +47,9 @@ type GetResult struct {
 	Behind int64
 }
 
+// maxPull bounds the messages that one Get may ask for: a client may name any number.
+const maxPull = 1 << 15
+
 // maxReply bounds the bytes of one reply. Java: ManyMessageTransfer, 128 MiB; a frame holds 16 MiB.
 const maxReply = 12 << 20
 
@@ -59,6 +62,7 @@ var unitBuffers = sync.Pool{New: func() any { return new([]byte) }}
 // (DefaultMessageStore.getMessage, spec/store.md 3.5).
 func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
 	var res GetResult
+	r.MaxMessages = min(r.MaxMessages, maxPull)
 	q := r.Queue
 	if q == nil {
 		res.Status = NoMatchedLogicQueue
@@ -74,6 +78,8 @@ func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
 		res.Status, res.NextOffset = OffsetOverflowOne, r.Offset
 	case r.Offset > res.MaxOffset:
 		res.Status, res.NextOffset = OffsetOverflowBadly, res.MaxOffset
+	case q.Batch():
+		return s.collectBatch(dst, r, res)
 	default:
 		return s.collect(dst, r, res)
 	}
@@ -117,18 +123,13 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 		if res.Messages > 0 && s.full(res.Messages, r.MaxMessages, len(dst)-start, int(u.Size), res.Behind) {
 			break
 		}
-		if r.Match != nil && !r.Match(u.TagsCode) {
+		if r.Match != nil && !r.Match(u.TagsCode) && !consumequeue.IsExtAddr(u.TagsCode) { // of an address left nobody knows
 			res.NextOffset++
 			continue
 		}
 		var err error
 		at := len(dst)
-		dst, err = s.log.Read(dst, u.PhysicalOffset, int(u.Size), dense)
-		if err == nil && !message.Consumable(dst[at:], u.PhysicalOffset) {
-			// Damage of the log or of the queue. Given to a client, it would spoil the whole reply.
-			s.o.Logger.Error().Int64("physicalOffset", u.PhysicalOffset).Int32("size", u.Size).Msg("damaged: a consume queue unit and the commit log do not fit together, passing over the message")
-			dst, err = dst[:at], commitlog.ErrNoRecord
-		}
+		dst, err = s.record(dst, u, dense)
 		if errors.Is(err, commitlog.ErrNoRecord) {
 			if res.Messages == 0 {
 				res.Status = MessageWasRemoving
@@ -157,6 +158,18 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 		res.Status = Found
 	}
 	return dst, res, nil
+}
+
+// record appends the record of a unit; commitlog.ErrNoRecord means that there is none to be given to clients.
+func (s *Store) record(dst []byte, u consumequeue.Unit, dense bool) ([]byte, error) {
+	at := len(dst)
+	dst, err := s.log.Read(dst, u.PhysicalOffset, int(u.Size), dense)
+	if err == nil && !message.Consumable(dst[at:], u.PhysicalOffset) {
+		// Damage of the log or of the queue. Given to a client, it would spoil the whole reply.
+		s.o.Logger.Error().Int64("physicalOffset", u.PhysicalOffset).Int32("size", u.Size).Msg("damaged: a consume queue unit and the commit log do not fit together, passing over the message")
+		dst, err = dst[:at], commitlog.ErrNoRecord
+	}
+	return dst, err
 }
 
 // full reports whether a reply with messages records of size bytes may take no further one.
@@ -245,11 +258,15 @@ func (s *Store) EarliestTime() int64 {
 
 // OffsetByTime returns the offset of the first message stored at or after timestamp (ms) or, with upper,
 // of the last one stored at or before it. Outside the queue's time it returns the nearest end; for an
-// unknown queue 0. Java: ConsumeQueue.binarySearchInQueueByTime.
+// unknown queue 0. Java: ConsumeQueue.binarySearchInQueueByTime. In a batch queue it is the offset of the first
+// message of a record; see consumequeue.SearchTime.
 func (s *Store) OffsetByTime(topic string, queueID int32, timestamp int64, upper bool) int64 {
 	q := s.Find(topic, queueID)
 	if q == nil {
 		return 0
+	}
+	if q.Batch() {
+		return s.searchBatch(q, timestamp, upper)
 	}
 	lo, hi := q.Min(), q.Max()
 	if lo == hi {

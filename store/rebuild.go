@@ -9,7 +9,7 @@ import (
 // which of the two is wrong: nothing in a record vouches for its queue offset.
 type stray struct {
 	queueOffset int64
-	unit        consumequeue.Unit
+	unit        consumequeue.BatchUnit
 }
 
 // rebuilder builds queues anew from all records of the log.
@@ -58,24 +58,25 @@ func (b *rebuilder) place(q *consumequeue.Queue, r *message.Record) error {
 		b.leave(q)
 	case q.Min() == next && !waiting: // its first messages are gone
 		q.Begin(r.QueueOffset)
-	case waiting && r.QueueOffset == last.queueOffset+1: // the two agree
+	case waiting && r.QueueOffset == last.unit.End(): // the two agree
 		if err := b.moveTo(q, last.queueOffset, last.unit.PhysicalOffset); err != nil {
 			return err
 		}
 		if err := b.accept(q, last); err != nil {
 			return err
 		}
-	case waiting && r.QueueOffset == next+1: // of the one in front only the number is wrong
+	case waiting && r.QueueOffset == next+int64(last.unit.Messages): // of the one in front only the number is wrong
+		last.unit.Base = next
 		if err := b.accept(q, last); err != nil {
 			return err
 		}
 	default:
 		b.leave(q)
-		b.strays[q] = stray{r.QueueOffset, s.unit(r)}
+		b.strays[q] = stray{r.QueueOffset, s.entry(q, r)}
 		return nil
 	}
 	b.added++
-	return s.restored(q, s.unit(r))
+	return s.restored(q, s.entry(q, r))
 }
 
 // moveTo makes queueOffset the next one, by units that stand for what is missing; where that cannot be, the
@@ -83,6 +84,9 @@ func (b *rebuilder) place(q *consumequeue.Queue, r *message.Record) error {
 func (b *rebuilder) moveTo(q *consumequeue.Queue, queueOffset, physicalOffset int64) error {
 	n := queueOffset - q.Max()
 	b.s.o.Logger.Error().Str("topic", q.Topic).Int32("queueId", q.ID).Int64("from", q.Max()).Int64("to", queueOffset).Msg("the commit log has no messages for these queue offsets")
+	if q.Batch() {
+		return b.moveBatch(q, queueOffset)
+	}
 	if n < 0 || n > maxHoles {
 		if err := q.Reset(); err != nil {
 			return err

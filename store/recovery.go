@@ -163,7 +163,7 @@ func (s *Store) dirtyBehind(end int64) bool {
 }
 
 func (s *Store) loadQueues() error {
-	s.cq.Torn = !s.cleanStop
+	s.cq.Torn, s.bcq.Torn = !s.cleanStop, !s.cleanStop
 	if err := s.refuseLostEnd(); err != nil {
 		return err
 	}
@@ -178,7 +178,14 @@ func (s *Store) loadQueues() error {
 	if err != nil {
 		return err
 	}
-	for _, q := range queues {
+	batch, err := consumequeue.Load(&s.bcq, s.matches)
+	if err != nil {
+		return err
+	}
+	for _, q := range slices.Concat(queues, batch) {
+		if err := s.checkForm(q); err != nil {
+			return err
+		}
 		s.topic(q.Topic).put(q)
 	}
 	return nil
@@ -322,8 +329,8 @@ func (w unitWindows) at(q *consumequeue.Queue, n int64) (consumequeue.Unit, bool
 func (s *Store) restore(q *consumequeue.Queue, r *message.Record, units unitWindows) (added, gap bool, err error) {
 	switch next := q.Max(); {
 	case r.QueueOffset < next:
-		u, ok, err := units.at(q, r.QueueOffset)
-		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || u == s.unit(r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
+		u, ok, err := units.coverAt(q, r.QueueOffset)
+		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || s.same(q, u, r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
 			return false, false, err // there, or of a topic deleted before this one
 		}
 		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it, or it is not known to be durable
@@ -332,8 +339,11 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, units unitWind
 					return false, false, err
 				}
 			}
-			s.touched[q.Path(r.QueueOffset)] = true // the file's name may stand in the page cache alone
-			q.Cut(r.QueueOffset, r.PhysicalOffset)
+			path, err := q.Cut(r.QueueOffset, r.PhysicalOffset)
+			if err != nil {
+				return false, false, err
+			}
+			s.touched[path] = true // the file's name may stand in the page cache alone
 			break
 		}
 		if r.QueueOffset > 0 {
@@ -351,11 +361,18 @@ func (s *Store) restore(q *consumequeue.Queue, r *message.Record, units unitWind
 	if len(units) > 0 {
 		delete(units, q) // from here on it differs
 	}
-	return true, false, s.restored(q, s.unit(r))
+	return true, false, s.restored(q, s.entry(q, r))
 }
 
-func (s *Store) restored(q *consumequeue.Queue, u consumequeue.Unit) error {
-	s.addUnit(q, u)
+func (s *Store) restored(q *consumequeue.Queue, u consumequeue.BatchUnit) error {
+	switch {
+	case q.Batch():
+		s.addBatch(q, u)
+	case s.o.EnableConsumeQueueExt:
+		s.addExt(q, u.Unit, u.StoreTimestamp, s.bitMap(u.PhysicalOffset))
+	default:
+		s.addUnit(q, u.Unit)
+	}
 	q.Next = q.Max()
 	if s.dirtyUnits.Load() > maxDirtyUnits {
 		return s.writeUnits()

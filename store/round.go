@@ -72,12 +72,28 @@ func (w *roundWriter) group(i int, g *Group) {
 			r.PhysicalOffset, r.QueueOffset, r.StoreTimestamp = w.end, r.Queue.Next, w.now
 			r.Queue.Next++
 			message.Patch(g.Buf[at:], r.QueueOffset, r.PhysicalOffset, r.StoreTimestamp)
-			at += int(r.Size)
+			if r.Inner > 0 {
+				reserved := int(r.Size)
+				w.inner(r, g.Buf[at:at+reserved])
+				w.add(g.Buf[from : at+int(r.Size)])
+				at += reserved
+				from = at
+			} else {
+				at += int(r.Size)
+			}
 			w.end += int64(r.Size)
 			j++
 		}
 	}
 	w.add(g.Buf[from:at])
+}
+
+// inner finishes an inner batch whose queue offset is known now: the record holds it once more, in a property.
+func (w *roundWriter) inner(r *Rec, rec []byte) {
+	r.Size = int32(message.SetInnerBase(rec, r.QueueOffset))
+	if r.Queue.Batch() {
+		r.Queue.Next += int64(r.Inner) - 1
+	}
 }
 
 func (w *roundWriter) add(b []byte) {

@@ -33,6 +33,7 @@ type Store struct {
 	lock io.Closer
 	log  *commitlog.Log
 	cq   consumequeue.Config
+	bcq  consumequeue.Config // of the queues of the form BatchCQ
 	// index is nil when messages are not indexed.
 	index *index.Index
 
@@ -138,8 +139,18 @@ func (s *Store) open() error {
 	if s.lock, err = s.o.FS.Lock(filepath.Join(root, "lock")); err != nil {
 		return err
 	}
+	if s.o.Locked != nil {
+		if err := s.o.Locked(); err != nil {
+			return err
+		}
+	}
 	s.cq = consumequeue.Config{FS: s.o.FS, Dir: filepath.Join(root, "consumequeue"), FileSize: s.o.MappedFileSizeConsumeQueue,
 		Handles: segment.NewHandles(s.o.FS, openFiles)}
+	if err := s.openExt(); err != nil {
+		return err
+	}
+	s.bcq = s.cq
+	s.bcq.Dir, s.bcq.FileSize, s.bcq.Batch = filepath.Join(root, "batchconsumequeue"), s.o.MapperFileSizeBatchConsumeQueue, true
 	dirs, readOnly := s.o.CommitLogDirs()
 	if len(readOnly) > 0 && !strings.Contains(s.o.StorePathCommitLog, s.o.splitter()) {
 		s.o.Logger.Warn().Str("storePathCommitLog", s.o.StorePathCommitLog).Msg("Java would not look at readOnlyCommitLogStorePaths, because storePathCommitLog names one folder only")
@@ -318,7 +329,7 @@ func (s *Store) Queue(topic string, id int32) *consumequeue.Queue {
 	if q := t.find(id); q != nil {
 		return q
 	}
-	q := consumequeue.New(&s.cq, strings.Clone(topic), id)
+	q := consumequeue.New(s.form(topic), strings.Clone(topic), id)
 	t.put(q)
 	return q
 }
@@ -365,7 +376,10 @@ func (s *Store) DeleteTopic(topic string) error {
 	defer s.filesMu.Unlock()
 	var errs []error
 	v.(*topicQueues).each(func(q *consumequeue.Queue) { errs = append(errs, q.Delete()) })
-	errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.Dir, topic)))
+	errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.Dir, topic)), s.o.FS.RemoveAll(filepath.Join(s.bcq.Dir, topic)))
+	if s.cq.ExtDir != "" {
+		errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.ExtDir, topic)))
+	}
 	return errors.Join(errs...)
 }
 

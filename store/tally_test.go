@@ -136,8 +136,12 @@ func (t *tally) submit(s *Store, parts ...part) (*ticket, error) {
 		for i, size := range p.sizes {
 			n, from := len(l.sent), len(g.Buf)
 			m := message.Message{Topic: p.key.topic, QueueID: p.key.id, Body: bodyOf(p.key, nr, n, size)}
-			g.Buf, _ = message.AppendRecord(g.Buf, &m, props)
-			r := Rec{Queue: s.Queue(p.key.topic, p.key.id), Size: int32(len(g.Buf) - from), TagsCode: message.TagsCode("a")}
+			r := Rec{Queue: s.Queue(p.key.topic, p.key.id), TagsCode: message.TagsCode("a")}
+			if isBatchTopic(m.Topic) {
+				r.Inner = int32(n % 4) // 0: a plain record
+			}
+			g.Buf = appendRecord(g.Buf, &m, props, r.Inner)
+			r.Size = int32(len(g.Buf) - from)
 			keys := len(g.Keys)
 			g.Keys = index.AppendHashes(g.Keys, p.key.topic, "", "", tag)
 			r.Keys = int32(len(g.Keys) - keys)
@@ -159,6 +163,25 @@ func (t *tally) submit(s *Store, parts ...part) (*ticket, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// isBatchTopic tells the topics whose queues are batch queues in these tests.
+func isBatchTopic(topic string) bool { return strings.HasPrefix(topic, "Batch") }
+
+// batchTopic is Options.BatchTopic for them.
+func batchTopic(topic string) (batch, known bool) { return isBatchTopic(topic), true }
+
+// appendRecord appends a record, an inner batch when inner is set; to the store its body is a body like others.
+func appendRecord(dst []byte, m *message.Message, props string, inner int32) []byte {
+	if inner > 0 {
+		m.SysFlag |= message.SysFlagInnerBatch | message.SysFlagNeedUnwrap
+		props = string(message.AppendInnerBase(message.AppendProperty([]byte(props), message.PropertyInnerNum, fmt.Sprint(inner))))
+	}
+	dst, err := message.AppendRecord(dst, m, props)
+	if err != nil {
+		panic(err)
+	}
+	return dst
 }
 
 // patience is how long a test waits for what must come: the checks of the crash matrix stop the disk meanwhile.
@@ -192,6 +215,7 @@ func (t *tally) deleteTopic(s *Store, topic string) error {
 // item is a message as a consumer sees it.
 type item struct {
 	body  string
+	at    int64 // queue offset
 	phys  int64
 	stamp int64
 }
@@ -219,23 +243,31 @@ func dumpQueue(s *Store, q *consumequeue.Queue, out map[queueKey][]item) error {
 		if err != nil || res.Status != Found {
 			return fmt.Errorf("%v at %d of %d: %s %w", k, at, q.Max(), res.Status, err)
 		}
-		for range res.Messages {
+		from := at
+		for len(b) > 0 {
 			r, err := message.Parse(b, true)
 			if err != nil {
 				return fmt.Errorf("%v at %d: %w", k, at, err)
 			}
-			u, ok, err := q.At(at)
-			if err != nil || !ok || u != s.unit(&r) {
-				return fmt.Errorf("%v at %d: the unit is %v, for its record %v (%v)", k, at, u, s.unit(&r), err)
+			want := s.entry(q, &r)
+			u, ok, err := unitWindows{}.coverAt(q, at+int64(want.Messages)-1)
+			if !q.Batch() {
+				u.Base, u.StoreTimestamp = at, want.StoreTimestamp
+			}
+			if err != nil || !ok || u != want {
+				return fmt.Errorf("%v at %d: the unit is %v, for its record %v (%v)", k, at, u, want, err)
+			}
+			if base := message.GetProperty(r.Properties, message.PropertyInnerBase); base != "" && base != fmt.Sprint(at) {
+				return fmt.Errorf("%v at %d: the record has %v", k, at, r.Properties)
 			}
 			if r.Topic != k.topic || r.QueueID != k.id || r.QueueOffset != at {
 				return fmt.Errorf("%v at %d holds the message of %s-%d at %d", k, at, r.Topic, r.QueueID, r.QueueOffset)
 			}
-			out[k] = append(out[k], item{string(r.Body), r.PhysicalOffset, r.StoreTimestamp})
+			out[k] = append(out[k], item{string(r.Body), at, r.PhysicalOffset, r.StoreTimestamp})
 			b = b[r.Size:]
-			at++
+			at += int64(want.Messages)
 		}
-		if at != res.NextOffset {
+		if at != res.NextOffset || at-from != int64(res.Messages) {
 			return fmt.Errorf("%v: next offset %d, read up to %d", k, res.NextOffset, at)
 		}
 	}
@@ -282,8 +314,8 @@ func verifyQueue(k queueKey, lives []*life, items []item, upTo int64) error {
 			return fmt.Errorf("%v at %d: the body of %q is another", k, at, head)
 		case n <= last:
 			return fmt.Errorf("%v at %d: %q behind number %d", k, at, head, last)
-		case s.acked && (s.at != int64(at) || s.phys != it.phys || s.stamp != it.stamp):
-			return fmt.Errorf("%v: %q was acknowledged at %d, physical offset %d, time %d and is at %d, %d, %d", k, head, s.at, s.phys, s.stamp, at, it.phys, it.stamp)
+		case s.acked && (s.at != it.at || s.phys != it.phys || s.stamp != it.stamp):
+			return fmt.Errorf("%v: %q was acknowledged at %d, physical offset %d, time %d and is at %d, %d, %d", k, head, s.at, s.phys, s.stamp, it.at, it.phys, it.stamp)
 		}
 		last = n
 		seen[n] = true

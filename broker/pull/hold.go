@@ -133,8 +133,9 @@ func (h *hold) arrived(q *consumequeue.Queue, queueOffset int64, a arrival) {
 	var few [8]*mux.Request
 	woken := few[:0]
 	list := h.waiting[q]
+	any := q.Batch() && a.tagsCode == 0 // of a batch without a tag of its own only the client can tell what matches
 	for i := len(list) - 1; i >= 0; i-- {
-		if x := list[i]; x.offset <= queueOffset && x.filter.wants(&a) {
+		if x := list[i]; x.offset <= queueOffset && (any || x.filter.wants(&a)) {
 			woken = append(woken, h.take(x))
 		}
 	}

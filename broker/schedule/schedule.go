@@ -217,6 +217,13 @@ func (s *Scheduler) level(level int32) time.Duration {
 // dueAt returns when a message is due. A time further away than the level's delay means that the clock
 // was set back or the level was shortened: then it is due now. Java: correctDeliverTimestamp.
 func (s *Scheduler) dueAt(level int32, u consumequeue.Unit, now int64) int64 {
+	if consumequeue.IsExtAddr(u.TagsCode) { // consumequeue_ext, where the time stood, is gone
+		rec, err := s.o.Store.Record(u.PhysicalOffset)
+		if err != nil {
+			return now
+		}
+		u.TagsCode = rec.StoreTimestamp + s.o.Store.DelayLevels()[level-1].Milliseconds()
+	}
 	if u.TagsCode > now+s.o.Store.DelayLevels()[level-1].Milliseconds() {
 		return now
 	}

@@ -40,7 +40,7 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 	r := sent{opaque: cmd.Opaque, oneway: cmd.IsOneway(), queueID: m.QueueID}
 	var err error
 	if h.Batch {
-		err = s.addBatch(b, &r, h, &m)
+		err = s.addBatch(b, &r, h, topic, &m)
 	} else {
 		err = s.addSingle(b, &r, cmd, h, topic, &m)
 	}
@@ -105,6 +105,9 @@ func scan(text string) props {
 }
 
 func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.SendMessageRequestV2, topic *body.TopicConfig, m *message.Message) error {
+	if m.SysFlag&message.SysFlagInnerBatch != 0 {
+		return s.illegal() // a batch is known by its request
+	}
 	p := scan(h.Properties)
 	text := h.Properties
 	if strings.HasPrefix(h.Topic, RetryPrefix) {
@@ -209,6 +212,10 @@ func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec,
 	b.Buf = message.AppendProperty(b.Buf, message.PropertyMsgRegion, s.o.RegionID)
 	b.Buf = message.AppendProperty(b.Buf, message.PropertyTraceOn, strconv.FormatBool(s.o.TraceOn))
 	b.Buf = message.AppendProperty(b.Buf, message.PropertyCluster, s.o.ClusterName)
+	if rec.Inner > 0 {
+		b.Buf = message.AppendProperty(b.Buf, message.PropertyInnerNum, strconv.Itoa(int(rec.Inner)))
+		b.Buf = message.AppendInnerBase(b.Buf)
+	}
 	if message.FinishRecord(b.Buf, start, at) != nil || !s.o.Store.Fits(len(b.Buf)-start) {
 		return s.tooLarge()
 	}
@@ -229,19 +236,22 @@ func (b *batch) addKeys(topic, uniq, keys, tags string) int32 {
 
 // addBatch takes a batch body apart. Its elements keep their properties as they are; those of the request
 // only give the reply's transaction id. Java: SendMessageProcessor.sendBatchMessage.
-func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, m *message.Message) error {
+func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, topic *body.TopicConfig, m *message.Message) error {
 	if len(h.Topic) > message.MaxTopicV1 {
 		return protocol.Errorf(protocol.MessageIllegal, "message topic length too long %d", len(h.Topic))
 	}
 	if strings.HasPrefix(h.Topic, RetryPrefix) {
 		return protocol.Errorf(protocol.MessageIllegal, "batch request does not support retry group %s", h.Topic)
 	}
+	q := s.o.Store.Queue(m.Topic, m.QueueID)
+	if q.Batch() && message.GetProperty(h.Properties, message.PropertyUniqKey) != "" {
+		return s.addInner(b, r, h, topic, m)
+	}
 	rest := m.Body
 	if len(rest) > s.maxBody {
 		return fmt.Errorf("%w: %w", protocol.Errorf(protocol.SystemError, "message body size exceeded, msg body size: %d, maxMessageSize: %d", len(rest), s.maxBody), store.ErrTooLarge)
 	}
 	start, first := len(b.Buf), len(b.Recs)
-	q := s.o.Store.Queue(m.Topic, m.QueueID)
 	for len(rest) > 0 {
 		item, left, err := message.NextBatchItem(rest)
 		if err != nil {

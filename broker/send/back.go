@@ -49,6 +49,10 @@ func (s *Sender) takeBack(r *mux.Request, h *header.ConsumerSendMsgBackRequest) 
 		s.o.Logger.Warn().Err(err).Str("group", h.Group).Int64("offset", h.Offset).Msg("look message by offset failed")
 		return nil, protocol.Errorf(protocol.SystemError, "look message by offset failed, %d", h.Offset)
 	}
+	if rec.SysFlag&message.SysFlagInnerBatch != 0 {
+		// Java's words. The offset does not tell which message of the batch is meant: the client sends that itself then.
+		return nil, protocol.Errorf(protocol.SystemError, "MESSAGE_ILLEGAL")
+	}
 	limit := g.RetryMaxTimes
 	if r.Cmd.Version >= protocol.VersionV3_4_9 && h.MaxReconsumeTimes != nil {
 		limit = *h.MaxReconsumeTimes

@@ -30,8 +30,9 @@ type sent struct {
 	half    bool  // the first part of a transaction
 	queueID int32 // as asked for; a delayed message stands in another queue
 	recs    int32
-	id      span // of the transaction id
-	handle  span // of the recall handle, empty: none
+	inner   int32 // messages in the one record of an inner batch
+	id      span  // of the transaction id
+	handle  span  // of the recall handle, empty: none
 	topic   span
 	real    span // the real topic of a half message
 	bytes   int32
@@ -73,7 +74,7 @@ func (b *batch) str(s span) string { return unsafeString(b.text[s.from:s.to]) }
 func (b *batch) count() {
 	messages, bytes := 0, 0
 	for i := range b.reqs {
-		messages += int(b.reqs[i].recs)
+		messages += int(max(b.reqs[i].recs, b.reqs[i].inner))
 		bytes += int(b.reqs[i].bytes)
 		if b.reqs[i].half && b.s.o.CountHalf != nil {
 			b.s.o.CountHalf(b.str(b.reqs[i].real))
@@ -201,6 +202,10 @@ func (s *Sender) appendReply(dst, head []byte, b *batch, r *sent, recs []store.R
 	dst = append(dst, '"')
 	if r.id.to > r.id.from {
 		dst = append(dst, `,"transactionId":`...)
+		dst = frame.AppendString(dst, b.str(r.id))
+	}
+	if r.inner > 0 { // tells the producer that its batch is one message
+		dst = append(dst, `,"batchUniqId":`...)
 		dst = frame.AppendString(dst, b.str(r.id))
 	}
 	if r.handle.to > r.handle.from {

@@ -24,10 +24,13 @@ const MessageTypeMixed = "MIXED"
 // maxLiteExpiration is 30 days in minutes.
 const maxLiteExpiration = 30 * 24 * 60
 
+// QueueTypeBatch is the queue.type of topics whose queues are batch queues. Java: CQType.
+const QueueTypeBatch = "BatchCQ"
+
 // attributeRules are the rules for topics. The order of the values is that of Java's messages.
 func attributeRules() attribute.Rules {
 	return attribute.Rules{
-		AttrQueueType:      attribute.Enum(false, "SimpleCQ", "BatchCQ"),
+		AttrQueueType:      attribute.Enum(false, "SimpleCQ", QueueTypeBatch),
 		AttrCleanupPolicy:  attribute.Enum(false, "DELETE", "COMPACTION"),
 		AttrMessageType:    attribute.Enum(true, "UNSPECIFIED", MessageTypeMixed, "TRANSACTION", "PRIORITY", "FIFO", "DELAY", "LITE", "NORMAL"),
 		AttrReserveTime:    attribute.Range(true, -1, math.MaxInt64),

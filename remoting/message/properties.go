@@ -40,6 +40,7 @@ const (
 	PropertyTimerDelUniqKey     = "TIMER_DEL_UNIQKEY"
 	PropertyBornTimestamp       = "BORN_TIMESTAMP"
 	PropertyInnerNum            = "INNER_NUM"
+	PropertyInnerBase           = "INNER_BASE"
 	PropertyCRC32               = "__CRC32#"
 	PropertyReplyToClient       = "REPLY_TO_CLIENT" // client id of who asked
 	PropertyPushReplyTime       = "PUSH_REPLY_TIME" // ms

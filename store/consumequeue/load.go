@@ -11,9 +11,9 @@ import (
 )
 
 // Load finds all queues in the folder of c and sets their bounds from their files. match reports whether
-// a unit points to the record of that queue offset in the CommitLog; units at the end that do not are cut
-// (and zeroed, so that they cannot come back). An error of match is Load's, and the unit stays. Names that are no
-// queue are passed over, as in Java.
+// a unit points to the record of that queue offset, its (first) message's, in the CommitLog; units at the end
+// that do not are cut (and zeroed, so that they cannot come back). An error of match is Load's, and the unit
+// stays. Names that are no queue are passed over, as in Java.
 func Load(c *Config, match func(q *Queue, offset int64, u Unit) (bool, error)) ([]*Queue, error) {
 	topics, err := c.FS.List(c.Dir)
 	if err != nil {
@@ -62,12 +62,17 @@ func (q *Queue) load(match func(*Queue, int64, Unit) (bool, error)) error {
 		if err != nil {
 			return err
 		}
+		behind := last/q.c.unitSize() + end
 		if end > 0 || len(bases) == 1 {
 			q.firstFile = bases[0]
 			if end > 0 { // else nobody knows whether it has a durable name
 				q.hasFile = last
 			}
-			q.max.Store(last/UnitSize + end)
+			q.rows.end = behind
+			if q.c.Batch {
+				behind = u.Base + int64(u.Messages)
+			}
+			q.max.Store(behind)
 			if end > 0 && u.Size != preBlankSize {
 				q.maxPhys = u.PhysicalOffset + int64(u.Size)
 			}
@@ -82,7 +87,10 @@ func (q *Queue) load(match func(*Queue, int64, Unit) (bool, error)) error {
 		bases = bases[:len(bases)-1]
 	}
 	q.Next = q.Max()
-	return q.loadMin(bases[0])
+	if err := q.loadMin(bases[0]); err != nil || q.c.ExtDir == "" || q.c.Batch {
+		return err
+	}
+	return q.loadExt()
 }
 
 // bases lists the files of the queue; a wrong size or a hole is refused as Java refuses it.
@@ -132,24 +140,26 @@ func (q *Queue) removeFrom(entries []fsys.Entry) error {
 	return nil
 }
 
-// headUnits is how many units the head of a file is read for at once: most queues have no more.
-const headUnits = 4096 / UnitSize
+// headBytes is how much of the head of a file is read at once: most queues have no more.
+const headBytes = 4096
 
 // unitsIn returns how many units from the file's start are written. Units stand without gaps, so a binary
 // search finds the first empty one.
 func (q *Queue) unitsIn(base int64) (int64, error) {
-	var buf [headUnits * UnitSize]byte
-	head := int(min(headUnits, q.c.FileSize/UnitSize))
-	if err := q.readFiles(base, buf[:head*UnitSize]); err != nil {
+	var buf [headBytes]byte
+	size := q.c.unitSize()
+	all := int(q.c.FileSize / size)
+	head := min(int(headBytes/size), all)
+	if err := q.readFiles(base, buf[:int64(head)*size]); err != nil {
 		return 0, err
 	}
-	n := sort.Search(head, func(i int) bool { return !GetUnit(buf[i*UnitSize:]).valid() })
+	n := sort.Search(head, func(i int) bool { return !q.parse(buf[int64(i)*size:], 0).valid() })
 	if n < head {
 		return int64(n), nil
 	}
 	var failed error
-	n = head + sort.Search(int(q.c.FileSize/UnitSize)-head, func(i int) bool {
-		u, err := q.unit(base/UnitSize + int64(head+i))
+	n = head + sort.Search(all-head, func(i int) bool {
+		u, err := q.fileUnit(base/size + int64(head+i))
 		if err != nil && failed == nil {
 			failed = err
 		}
@@ -158,28 +168,39 @@ func (q *Queue) unitsIn(base int64) (int64, error) {
 	return int64(n), failed
 }
 
-func (q *Queue) unit(offset int64) (Unit, error) {
-	var b [UnitSize]byte
-	if err := q.readFiles(offset*UnitSize, b[:]); err != nil {
-		return Unit{}, err
+// parse reads the unit of a row; one of a simple queue stands for the one message with that queue offset.
+func (q *Queue) parse(b []byte, row int64) BatchUnit {
+	if q.c.Batch {
+		return GetBatchUnit(b)
 	}
-	return GetUnit(b[:]), nil
+	return BatchUnit{Unit: GetUnit(b), Base: row, Messages: 1}
+}
+
+// fileUnit reads the unit of a row from its file.
+func (q *Queue) fileUnit(row int64) (BatchUnit, error) {
+	var b [BatchUnitSize]byte
+	size := q.c.unitSize()
+	if err := q.readFiles(row*size, b[:size]); err != nil {
+		return BatchUnit{}, err
+	}
+	return q.parse(b[:], row), nil
 }
 
 // trim walks back from unit n of the file until one matches the CommitLog and returns how many are left
 // with the last of them. What it passes over is zeroed.
-func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) (bool, error)) (int64, Unit, error) {
-	first := base / UnitSize
-	var u Unit
+func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) (bool, error)) (int64, BatchUnit, error) {
+	size := q.c.unitSize()
+	first := base / size
+	var u BatchUnit
 	left := n
 	for ; left > 0; left-- {
 		var err error
-		if u, err = q.unit(first + left - 1); err != nil {
+		if u, err = q.fileUnit(first + left - 1); err != nil {
 			return 0, u, err
 		}
 		ok := u.Size == preBlankSize
 		if !ok {
-			if ok, err = match(q, first+left-1, u); err != nil {
+			if ok, err = match(q, u.Base, u.Unit); err != nil {
 				return 0, u, fmt.Errorf("cannot tell whether unit %d of %s-%d holds: %w", first+left-1, q.Topic, q.ID, err)
 			}
 		}
@@ -190,7 +211,7 @@ func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) (bool, error
 	if left < n {
 		path, _ := q.path(base)
 		err := q.c.Handles.Use(path, false, 0, func(f fsys.File) error {
-			if err := f.Zero(left*UnitSize, (n-left)*UnitSize); err != nil {
+			if err := f.Zero(left*size, (n-left)*size); err != nil {
 				return err
 			}
 			return f.Datasync()
@@ -200,24 +221,27 @@ func (q *Queue) trim(base, n int64, match func(*Queue, int64, Unit) (bool, error
 		}
 	}
 	if left == 0 {
-		u = Unit{}
+		u = BatchUnit{}
 	}
 	return left, u, nil
 }
 
 // loadMin passes over the units in front of the first message that were never written.
 func (q *Queue) loadMin(base int64) error {
+	if q.c.Batch {
+		return q.loadMinBatch(base)
+	}
 	first := base / UnitSize
 	n := min(q.Max()-first, q.c.FileSize/UnitSize)
 	if n > 0 {
-		if u, err := q.unit(first); err != nil || u.Size != preBlankSize {
+		if u, err := q.fileUnit(first); err != nil || u.Size != preBlankSize {
 			q.min.Store(first)
 			return err
 		}
 	}
 	var failed error
 	skip := sort.Search(int(n), func(i int) bool {
-		u, err := q.unit(first + int64(i))
+		u, err := q.fileUnit(first + int64(i))
 		if err != nil && failed == nil {
 			failed = err
 		}
@@ -227,13 +251,26 @@ func (q *Queue) loadMin(base int64) error {
 	return failed
 }
 
-// Cut forgets the units from offset on; maxPhysical is where the record of the one before it ends. What
-// the files hold there is written over by the units that follow. No unit may wait in memory.
-func (q *Queue) Cut(offset, maxPhysical int64) {
+// Cut forgets the units from offset on, which has one; maxPhysical is where the record of the one before it ends.
+// What the files hold there is written over by the units that follow. No unit may wait in memory. It returns the
+// file that the next unit goes to.
+func (q *Queue) Cut(offset, maxPhysical int64) (string, error) {
+	row := offset
+	if q.c.Batch {
+		var err error
+		if row, _, err = q.find(offset); err != nil {
+			return "", err
+		}
+	}
+	if err := q.cutExt(row); err != nil {
+		return "", err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.rows.end = row
 	q.max.Store(offset)
 	q.Next, q.maxPhys = offset, maxPhysical
+	return q.pathOf(row), nil
 }
 
 // Reset forgets everything and removes the files: the queue is to be built anew from the CommitLog.
@@ -245,6 +282,7 @@ func (q *Queue) Reset() error {
 	defer q.mu.Unlock()
 	q.gone.Store(false)
 	q.deleted, q.hasFile, q.firstFile, q.maxPhys, q.minPhys, q.tailBase = false, -1, 0, 0, 0, 0
+	q.rows = batchRows{}
 	q.min.Store(0)
 	q.max.Store(0)
 	q.Next = 0

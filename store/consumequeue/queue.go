@@ -3,6 +3,22 @@
 //
 //	0 physical offset in the CommitLog 8   8 size of the record 4   12 tags code 8
 //
+// # Batch queues
+//
+// The queues of a topic with queue.type=BatchCQ (Config.Batch) have other units, in another folder: one of 46
+// bytes for each record, which may hold several messages (batch.go, spec/store.md 1.5). There the place of a
+// unit, its row, and the queue offset of its first message are two numbers. What deals with files and memory
+// goes by rows and is the same for both forms; in a simple queue the row of a unit is its queue offset. A batch
+// queue finds the row of an offset by a search through the units. Offsets that no unit covers are no damage
+// there: Java gives one to every message but a unit only to batches.
+//
+// # Addresses in place of tags codes
+//
+// With Java's enableConsumeQueueExt the tags code of a unit of a simple queue is an address in consumequeue_ext/,
+// where the tags code, the store timestamp and a bit map of filters stand (ext.go, spec/store.md 1.4). Read and At
+// give the tags code itself, so that nobody else needs to know; ExtAt gives the rest. An address whose unit is gone
+// stays an address, of which nobody can tell what it matches. Both kinds of unit may stand in one queue.
+//
 // New units stand in memory, where readers see them at once, and are written to the files in large
 // pieces by the store's flusher. A ConsumeQueue is derived from the CommitLog: what a crash takes from it
 // recovery puts back. An idle queue holds no buffer and no open file.
@@ -56,13 +72,25 @@ func GetUnit(b []byte) Unit {
 // Config is what the queues of a store share.
 type Config struct {
 	FS       fsys.FS
-	Dir      string // <root>/consumequeue
-	FileSize int64  // bytes, a multiple of UnitSize
-	Handles  *segment.Handles
+	Dir      string // <root>/consumequeue or <root>/batchconsumequeue
+	FileSize int64  // bytes, a multiple of the unit's size
+	Batch    bool   // the queues are of the form BatchCQ
+	// ExtDir is <root>/consumequeue_ext, empty where there is none and none is to be; ExtFileSize its files' size.
+	ExtDir      string
+	ExtFileSize int64
+	Handles     *segment.Handles
 	// Torn says to Load that the last stop was a crash: a file without any length may stand before the last one.
 	Torn bool
 	// Loading is told by Load how many of how many queues it has loaded, first of 0; nil: nobody asks.
 	Loading func(done, total int)
+}
+
+// unitSize returns the bytes of a unit.
+func (c *Config) unitSize() int64 {
+	if c.Batch {
+		return BatchUnitSize
+	}
+	return UnitSize
 }
 
 // Queue is one topic queue.
@@ -82,7 +110,7 @@ type Queue struct {
 	mu        sync.Mutex
 	maxPhys   int64 // end of the record of the last unit
 	tail      []byte
-	tailBase  int64 // queue offset of the first unit in tail
+	tailBase  int64 // row of the first unit in tail
 	flushing  []byte
 	spare     []byte
 	hasFile   int64 // base in bytes of the last file known to exist, -1: none
@@ -90,6 +118,8 @@ type Queue struct {
 	minPhys   int64 // no unit from min on points in front of it; it may be too low
 	deleted   bool
 	dropped   int // bytes of units that waited when the queue was deleted
+	rows      batchRows
+	ext       extState
 }
 
 // New returns an empty queue that no file belongs to.
@@ -145,8 +175,12 @@ func (q *Queue) Append(u Unit) (dirty bool, size int) {
 	return dirty, size
 }
 
-// At returns the unit of queue offset n; ok is false when there is none.
+// At returns the unit of queue offset n, of a batch queue the one that covers it; ok is false when there is none.
 func (q *Queue) At(n int64) (u Unit, ok bool, err error) {
+	if q.c.Batch {
+		b, ok, err := q.AtBatch(n)
+		return b.Unit, ok && b.valid() && b.Base <= n, err
+	}
 	var b [UnitSize]byte
 	got, err := q.Read(n, b[:])
 	if err != nil || got == 0 {
@@ -161,6 +195,7 @@ func (q *Queue) Begin(offset int64) {
 	defer q.mu.Unlock()
 	q.min.Store(offset)
 	q.max.Store(offset)
+	q.rows.first = q.rows.end
 	q.Next = offset
 }
 
@@ -170,9 +205,9 @@ func (q *Queue) path(pos int64) (string, int64) {
 	return filepath.Join(q.dir(), segment.Name(base)), base
 }
 
-// Path returns the file that the unit of queue offset n lies in.
-func (q *Queue) Path(n int64) string {
-	path, _ := q.path(n * UnitSize)
+// pathOf returns the file that a row lies in.
+func (q *Queue) pathOf(row int64) string {
+	path, _ := q.path(row * q.c.unitSize())
 	return path
 }
 
@@ -180,43 +215,68 @@ func (q *Queue) dir() string {
 	return filepath.Join(q.c.Dir, q.Topic, strconv.Itoa(int(q.ID)))
 }
 
+// bounds returns the first row there is and the one behind the last; the caller holds mu.
+func (q *Queue) bounds() (first, end int64) {
+	if q.c.Batch {
+		return q.rows.first, q.rows.end
+	}
+	return q.min.Load(), q.max.Load()
+}
+
 // Read fills dst with whole units from queue offset on and returns how many it read. It stops at the last
-// visible unit; 0 means that there is none at offset.
+// visible unit; 0 means that there is none at offset. It is for simple queues; batch queues have ReadBatch.
 func (q *Queue) Read(offset int64, dst []byte) (int, error) {
 	if offset < 0 {
 		return 0, nil
 	}
-	want := int64(len(dst) / UnitSize)
+	n, err := q.readRows(offset, dst)
+	if err == nil && q.c.ExtDir != "" {
+		err = q.resolve(dst[:n*UnitSize])
+	}
+	return n, err
+}
+
+func (q *Queue) readRows(row int64, dst []byte) (int, error) {
+	size := q.c.unitSize()
+	want := int64(len(dst)) / size
 	q.mu.Lock()
-	want = min(want, q.max.Load()-offset)
+	_, end := q.bounds()
+	want = min(want, end-row)
 	if want <= 0 || q.deleted {
 		q.mu.Unlock()
 		return 0, nil
 	}
-	// What is in memory first: [fileEnd, max) stands in flushing and tail.
-	fileEnd := q.max.Load() - int64(len(q.flushing)+len(q.tail))/UnitSize
-	at := max(offset, fileEnd)
-	for n := at - offset; n < want; {
+	// What is in memory first: [fileEnd, end) stands in flushing and tail.
+	fileEnd := end - int64(len(q.flushing)+len(q.tail))/size
+	at := max(row, fileEnd)
+	for n := at - row; n < want; {
 		src := q.flushing
-		from := (at - fileEnd) * UnitSize
+		from := (at - fileEnd) * size
 		if from >= int64(len(src)) {
 			from -= int64(len(src))
 			src = q.tail
 		}
-		m := copy(dst[n*UnitSize:want*UnitSize], src[from:]) / UnitSize
-		n += int64(m)
-		at += int64(m)
+		m := int64(copy(dst[n*size:want*size], src[from:])) / size
+		n += m
+		at += m
 	}
 	q.mu.Unlock()
-	if fromFile := min(fileEnd-offset, want); fromFile > 0 {
-		if err := q.readFiles(offset*UnitSize, dst[:fromFile*UnitSize]); err != nil {
-			if offset < q.Min() && errors.Is(err, fs.ErrNotExist) {
+	if fromFile := min(fileEnd-row, want); fromFile > 0 {
+		if err := q.readFiles(row*size, dst[:fromFile*size]); err != nil {
+			if errors.Is(err, fs.ErrNotExist) && row < q.firstRow() {
 				return 0, nil // cleaned meanwhile
 			}
 			return 0, err
 		}
 	}
 	return int(want), nil
+}
+
+func (q *Queue) firstRow() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first, _ := q.bounds()
+	return first
 }
 
 func (q *Queue) readFiles(pos int64, dst []byte) error {
@@ -253,16 +313,24 @@ func (q *Queue) Flush(touched func(path string, created bool)) (int, error) {
 		q.mu.Unlock()
 		return n, nil
 	}
-	buf, pos, begin := q.tail, q.tailBase*UnitSize, q.hasFile < 0
+	buf, pos, begin := q.tail, q.tailBase*q.c.unitSize(), q.hasFile < 0
 	q.flushing, q.tail = buf, nil
+	q.ext.flushing, q.ext.tail = q.ext.tail, nil
 	q.mu.Unlock()
-	err := q.write(buf, pos, begin, touched)
+	err := q.writeExt(touched)
+	if err == nil {
+		err = q.write(buf, pos, begin, touched)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil {
+		q.ext.tail = append(q.ext.flushing, q.ext.tail...)
+	}
+	q.ext.flushing = nil
+	if err != nil {
 		// The units stay in memory, where readers find them, until a later Flush succeeds.
 		q.tail = append(buf, q.tail...)
-		q.tailBase = pos / UnitSize
+		q.tailBase = pos / q.c.unitSize()
 		q.flushing = nil
 		return 0, err
 	}
@@ -325,7 +393,7 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bo
 // that Java does not take the zeros for the queue's end.
 func (q *Queue) preBlank(pos int64, touched func(string, bool)) error {
 	path, base := q.path(pos)
-	if pos == base {
+	if pos == base { // so does a batch queue always
 		return nil
 	}
 	blank := make([]byte, pos-base)
@@ -351,6 +419,7 @@ func (q *Queue) Delete() error {
 	q.mu.Lock()
 	q.dropped += len(q.tail)
 	q.deleted, q.tail, q.flushing = true, nil, nil
+	q.ext = extState{}
 	q.gone.Store(true)
 	q.min.Store(q.max.Load())
 	q.mu.Unlock()
@@ -363,6 +432,9 @@ func (q *Queue) Delete() error {
 	}
 	if err := q.c.FS.RemoveAll(q.dir()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot delete queue %s-%d: %w", q.Topic, q.ID, err)
+	}
+	if q.c.ExtDir != "" {
+		return q.removeExt()
 	}
 	return nil
 }

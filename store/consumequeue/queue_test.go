@@ -115,7 +115,7 @@ func TestFileOfADeletedQueueLeftOpen(t *testing.T) {
 	old := New(c, "T", 0)
 	old.Append(unitOf(0))
 	flush(t, old)
-	path := old.Path(0)
+	path := old.pathOf(0)
 	require.NoError(t, c.Handles.Use(path, false, 0, func(fsys.File) error {
 		return os.Remove(path) // Delete, between its Forget and the reader's entry in the cache
 	}))

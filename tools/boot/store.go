@@ -155,8 +155,8 @@ func inspectOptions(c *cli.Context, least, most int) (inspect.Options, []string,
 		for _, w := range properties.Bind(p, &s, &sizes, config.Known()) {
 			fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", path, w)
 		}
-		o = inspect.Options{LogFileSize: s.MappedFileSizeCommitLog,
-			QueueFileSize: s.MappedFileSizeConsumeQueue, HashSlots: sizes.Slots, IndexEntries: sizes.Entries, DelayLevels: s.MessageDelayLevel}
+		o = inspect.Options{LogFileSize: s.MappedFileSizeCommitLog, QueueFileSize: s.MappedFileSizeConsumeQueue,
+			BatchFileSize: s.MapperFileSizeBatchConsumeQueue, HashSlots: sizes.Slots, IndexEntries: sizes.Entries, DelayLevels: s.MessageDelayLevel}
 		if len(args) == least-1 {
 			args = append([]string{s.StorePathRootDir}, args...)
 		}

@@ -43,6 +43,9 @@ type checker struct {
 	queues map[queueKey]*queue
 	topics map[string]bool // of topics.json; nil: unknown
 
+	batches     map[queueKey]*batchQueue
+	batchTopics map[string]bool // of topics.json, those with queue.type=BatchCQ
+
 	damaged  []span   // of the log
 	missing  []span   // where a log file should be
 	fillers  []filler // in order
@@ -73,7 +76,7 @@ func check(ctx context.Context, o Options, report func(Finding)) (*checker, erro
 		return nil, err
 	}
 	defer v.close()
-	c := &checker{ctx: ctx, v: v, report: report, queues: map[queueKey]*queue{}, lastLoss: -1}
+	c := &checker{ctx: ctx, v: v, report: report, queues: map[queueKey]*queue{}, batches: map[queueKey]*batchQueue{}, lastLoss: -1}
 	c.sum.Running, c.sum.Clean = v.running, !v.unclean()
 	c.sum.LogFiles, c.sum.LogFrom = int64(len(v.log)), v.logMin()
 	for _, f := range v.odd {
@@ -85,7 +88,7 @@ func check(ctx context.Context, o Options, report func(Finding)) (*checker, erro
 		}
 	}
 	// Queues before the log: what is stored meanwhile beside a broker has its record in the log later.
-	for _, step := range []func() error{c.readConfigs, c.readQueues, c.readLog, c.readLost, c.checkState, c.checkOffsets, c.readIndex} {
+	for _, step := range []func() error{c.readConfigs, c.readQueues, c.readBatchQueues, c.checkForms, c.readLog, c.readLost, c.endBatches, c.checkState, c.checkOffsets, c.readIndex} {
 		if err := step(); err != nil {
 			return c, err
 		}
@@ -175,12 +178,18 @@ func (c *checker) dispatch(at int64, r *message.Record) error {
 		return nil
 	}
 	switch t := r.SysFlag & message.SysFlagTransaction; {
-	case t == message.SysFlagPrepared, t == message.SysFlagRollback, r.SysFlag&message.SysFlagInnerBatch != 0:
-		return nil // inner batches stand in batchconsumequeue
+	case t == message.SysFlagPrepared, t == message.SysFlagRollback:
+		return nil
 	case r.QueueID < 0 || r.QueueOffset < 0:
 		file, pos := c.v.where(at)
 		c.add(Damaged, file, pos, "the record is of queue %d, offset %d", r.QueueID, r.QueueOffset)
 		return nil
+	}
+	if q := c.batchOf(r); q != nil {
+		return c.batchRecord(q, r)
+	}
+	if r.SysFlag&message.SysFlagInnerBatch != 0 {
+		return nil // of a topic that was deleted
 	}
 	return c.record(c.queue(queueKey{r.Topic, r.QueueID}), r)
 }

@@ -164,11 +164,17 @@ type UnitLine struct {
 	Size           int32  `json:"size"`
 	TagsCode       int64  `json:"tagsCode"`
 	What           string `json:"what,omitempty"` // "pre-blank" or "empty"; else a unit
+	// Of a batch queue only; QueueOffset is that of the first message.
+	StoreTimestamp int64 `json:"storeTimestamp,omitempty"` // ms
+	Messages       int16 `json:"messages,omitempty"`
 }
 
 // String returns the line for people.
 func (l UnitLine) String() string {
 	s := fmt.Sprintf("%d offset=%d size=%d tagsCode=%d %s@%d", l.QueueOffset, l.PhysicalOffset, l.Size, l.TagsCode, filepath.Base(l.File), l.Position)
+	if l.Messages > 0 {
+		s += fmt.Sprintf(" messages=%d %s", l.Messages, stamp(l.StoreTimestamp))
+	}
 	if l.What != "" {
 		s += " " + l.What
 	}
@@ -183,7 +189,10 @@ func DumpQueue(ctx context.Context, o Options, topic string, id int32, from, cou
 		return err
 	}
 	defer v.close()
-	c := &checker{ctx: ctx, v: v, report: func(Finding) {}, queues: map[queueKey]*queue{}}
+	c := &checker{ctx: ctx, v: v, report: func(Finding) {}, queues: map[queueKey]*queue{}, batches: map[queueKey]*batchQueue{}}
+	if b := c.batch(queueKey{topic, id}); topic == filepath.Base(topic) && topic != ".." && isDir(b.dir) {
+		return c.dumpBatch(b, from, count, newPrinter(out, asJSON))
+	}
 	q := c.queue(queueKey{topic, id})
 	if topic != filepath.Base(topic) || topic == ".." || !isDir(q.dir) {
 		return fmt.Errorf("%w: %s is no folder", ErrNoStore, q.dir)
@@ -206,7 +215,25 @@ func DumpQueue(ctx context.Context, o Options, topic string, id int32, from, cou
 			continue
 		}
 		file, at := q.place(v, n)
-		err = p.line(UnitLine{n, file, at, u.PhysicalOffset, u.Size, u.TagsCode, kindOf(u)})
+		err = p.line(UnitLine{QueueOffset: n, File: file, Position: at, PhysicalOffset: u.PhysicalOffset, Size: u.Size, TagsCode: u.TagsCode, What: kindOf(u)})
+	}
+	return errors.Join(err, p.w.Flush())
+}
+
+// dumpBatch prints the units of a batch queue from the one with queue offset from on.
+func (c *checker) dumpBatch(q *batchQueue, from, count int64, p *printer) error {
+	err := c.readBatchQueue(q)
+	for row, n := q.first, int64(0); row < q.end && (count <= 0 || n < count) && err == nil; row++ {
+		var u consumequeue.BatchUnit
+		if u, err = c.batchUnitAt(q, row); err != nil || u.End() <= from {
+			continue
+		}
+		if err = c.ctx.Err(); err == nil {
+			file, at := q.place(c.v, row)
+			err = p.line(UnitLine{QueueOffset: u.Base, File: file, Position: at, PhysicalOffset: u.PhysicalOffset, Size: u.Size, TagsCode: u.TagsCode,
+				What: kindOf(u.Unit), StoreTimestamp: u.StoreTimestamp, Messages: u.Messages})
+			n++
+		}
 	}
 	return errors.Join(err, p.w.Flush())
 }

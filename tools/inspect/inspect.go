@@ -30,6 +30,7 @@ type Options struct {
 	CommitLog      []string // folders of storePathCommitLog and readOnlyCommitLogStorePaths; none: <root>/commitlog
 	LogFileSize    int64    // mappedFileSizeCommitLog
 	QueueFileSize  int64    // mappedFileSizeConsumeQueue
+	BatchFileSize  int64    // mapperFileSizeBatchConsumeQueue
 	HashSlots      int64    // maxHashSlotNum; 0: Java's 5,000,000
 	IndexEntries   int64    // maxIndexNum; 0: Java's 20,000,000
 	DelayLevels    string   // messageDelayLevel; empty: Java's

@@ -92,7 +92,7 @@ func (q *queue) tell(offset int64) bool {
 
 // readQueues looks at the files of all queues.
 func (c *checker) readQueues() error {
-	return c.v.eachQueueDir(func(topic string, id int32, dir string) error {
+	return c.v.eachQueueDir("consumequeue", func(topic string, id int32, dir string) error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}

@@ -48,6 +48,9 @@ func (m *repairer) mendRest(c *checker) error {
 		m.step("build %s anew from the log", q.name())
 		set[q.queueKey] = &build{q: q, cq: consumequeue.New(config, q.topic, q.id), at: -1}
 	}
+	if err := m.mendBatches(c); err != nil {
+		return err
+	}
 	if len(set) == 0 || m.r.DryRun {
 		return nil
 	}
@@ -59,6 +62,11 @@ func (m *repairer) mendRest(c *checker) error {
 func (c *checker) inBroken(path string) bool {
 	for _, q := range c.queues {
 		if q.broken && q.gap == "" && filepath.Dir(path) == q.dir {
+			return true
+		}
+	}
+	for _, q := range c.batches {
+		if q.broken && filepath.Dir(path) == q.dir {
 			return true
 		}
 	}
@@ -143,7 +151,7 @@ func (b *builder) run() error {
 	if err := b.flush(); err != nil {
 		return err
 	}
-	return b.sync()
+	return syncQueues(b.config, b.touched)
 }
 
 func (b *builder) record(x *build, r *message.Record) error {
@@ -252,11 +260,11 @@ func (b *builder) flush() error {
 	return nil
 }
 
-// sync makes the new files and their names durable.
-func (b *builder) sync() error {
-	dirs := map[string]struct{}{b.config.Dir: {}}
-	for path := range b.touched {
-		if err := b.config.Handles.Use(path, false, 0, func(f fsys.File) error { return f.Datasync() }); err != nil {
+// syncQueues makes new files and their names durable.
+func syncQueues(config *consumequeue.Config, touched map[string]struct{}) error {
+	dirs := map[string]struct{}{config.Dir: {}, filepath.Dir(config.Dir): {}}
+	for path := range touched {
+		if err := config.Handles.Use(path, false, 0, func(f fsys.File) error { return f.Datasync() }); err != nil {
 			return fmt.Errorf("cannot sync %s: %w", path, err)
 		}
 		dirs[filepath.Dir(path)] = struct{}{}

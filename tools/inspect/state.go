@@ -86,9 +86,13 @@ func (c *checker) readConfigs() error {
 		}
 		c.configs = append(c.configs, config{path, err != nil && len(b) > 0})
 		if table, ok := v["topicConfigTable"].(map[string]any); ok && e.Name == "topics.json" {
-			c.topics = map[string]bool{}
-			for name := range table {
+			c.topics, c.batchTopics = map[string]bool{}, map[string]bool{}
+			for name, topic := range table {
 				c.topics[name] = true
+				topic, _ := topic.(map[string]any)
+				if attributes, _ := topic["attributes"].(map[string]any); attributes["queue.type"] == "BatchCQ" {
+					c.batchTopics[name] = true
+				}
 			}
 		}
 	}
@@ -136,6 +140,9 @@ func (c *checker) offset(file, who string, k queueKey, offset int64) {
 	top := int64(0)
 	if q := c.queues[k]; q != nil {
 		top = max(q.max, q.next)
+	}
+	if q := c.batches[k]; q != nil {
+		top = max(top, q.max)
 	}
 	if offset > top {
 		c.add(Warning, file, 0, "%s is at offset %d of queue %s-%d, which ends at %d", who, offset, k.topic, k.id, top)

@@ -35,6 +35,7 @@ type view struct {
 	short  []logFile // shorter than they should be
 
 	queueLen  int64 // size of each queue file
+	batchLen  int64 // size of each batch queue file
 	running   bool  // the lock is held
 	aborted   bool  // the abort file is there
 	cp        [6]int64
@@ -77,7 +78,11 @@ func open(o Options) (*view, error) {
 	if err := v.listLog(); err != nil {
 		return nil, err
 	}
-	return v, v.findQueueSize()
+	if v.queueLen, err = v.findQueueSize("consumequeue", v.o.QueueFileSize, store.DefaultOptions().MappedFileSizeConsumeQueue, consumequeue.UnitSize); err != nil {
+		return nil, err
+	}
+	v.batchLen, err = v.findQueueSize(batchFolder, v.o.BatchFileSize, store.DefaultOptions().MapperFileSizeBatchConsumeQueue, batchUnitSize)
+	return v, err
 }
 
 func withDefaults(o Options) Options {
@@ -347,28 +352,27 @@ func (v *view) readLog(p []byte, offset int64) (int, error) {
 	return n, nil
 }
 
-// findQueueSize takes the size that most queue files have, unless it is given.
-func (v *view) findQueueSize() error {
-	unit := int64(consumequeue.UnitSize)
-	if v.queueLen = (v.o.QueueFileSize + unit - 1) / unit * unit; v.queueLen > 0 {
-		return nil
+// findQueueSize returns the size that most queue files in a folder have, unless it is given; whole units.
+func (v *view) findQueueSize(folder string, given, usual, unit int64) (size int64, err error) {
+	if size = (given + unit - 1) / unit * unit; size > 0 {
+		return size, nil
 	}
 	count := map[int64]int{}
-	err := v.eachQueueDir(func(_ string, _ int32, dir string) error {
+	err = v.eachQueueDir(folder, func(_ string, _ int32, dir string) error {
 		row, _, err := segments(dir)
-		v.queueLen = commonSize(count, row) / unit * unit
+		size = commonSize(count, row) / unit * unit
 		return err
 	})
-	if v.queueLen <= 0 {
-		v.queueLen = store.DefaultOptions().MappedFileSizeConsumeQueue
+	if size <= 0 {
+		size = usual
 	}
-	return err
+	return size, err
 }
 
-// eachQueueDir calls fn for each queue's folder, sorted by topic and name. Names that are no queue are
-// passed over, as in Java.
-func (v *view) eachQueueDir(fn func(topic string, id int32, dir string) error) error {
-	top := filepath.Join(v.root, "consumequeue")
+// eachQueueDir calls fn for each queue's folder below a folder of the store, sorted by topic and name. Names that
+// are no queue are passed over, as in Java.
+func (v *view) eachQueueDir(folder string, fn func(topic string, id int32, dir string) error) error {
+	top := filepath.Join(v.root, folder)
 	topics, err := fsys.OS{}.List(top)
 	if err != nil {
 		return fmt.Errorf("cannot list %s: %w", top, err)

@@ -71,6 +71,9 @@ final class Produce {
         producer.setSendMsgTimeout(args.intValue("sendTimeout", 20000));
         producer.setVipChannelEnabled(args.flag("vip"));
         producer.setRetryTimesWhenSendFailed(args.intValue("retries", 2));
+        if (args.flag("autoBatch")) { // 5.x: the client makes batches of what is sent within a few ms
+            Moved.call(producer, "setAutoBatch", true);
+        }
         args.end();
         producer.start();
         stop.watchStdin();

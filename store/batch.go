@@ -1,0 +1,205 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/commitlog"
+	"github.com/skylarkmq/skylark/store/consumequeue"
+)
+
+// form returns what a new queue of topic is made from.
+func (s *Store) form(topic string) *consumequeue.Config {
+	if s.o.BatchTopic != nil {
+		if batch, _ := s.o.BatchTopic(topic); batch {
+			return &s.bcq
+		}
+	}
+	return &s.cq
+}
+
+// checkForm refuses a loaded queue of another form than its topic has: Java does, too, and nothing could be made
+// of its offsets. Java: ConsumeQueueStore.queueTypeShouldBe.
+func (s *Store) checkForm(q *consumequeue.Queue) error {
+	names := map[bool]string{false: "SimpleCQ", true: "BatchCQ"}
+	if s.Find(q.Topic, q.ID) != nil {
+		return fmt.Errorf("queue %d of topic %s is in both %s and %s", q.ID, q.Topic, s.cq.Dir, s.bcq.Dir)
+	}
+	batch, known := q.Batch(), false
+	if s.o.BatchTopic != nil {
+		batch, known = s.o.BatchTopic(q.Topic)
+	}
+	switch {
+	case known && batch != q.Batch():
+		dir := s.cq.Dir
+		if q.Batch() {
+			dir = s.bcq.Dir
+		}
+		return fmt.Errorf("The queue type of topic: %s should be %s, but is %s: its queue %d is in %s", q.Topic, names[q.Batch()], names[batch], q.ID, dir) //nolint:staticcheck // Java's words
+	case !known && q.Batch():
+		s.o.Logger.Warn().Str("topic", q.Topic).Int32("queueId", q.ID).Str("dir", s.bcq.Dir).Msg("a batch consume queue of no topic; Java's broker does not start with it, deleting the topic once more removes it")
+	}
+	return nil
+}
+
+// flushBatch is flushUnits for batch queues.
+const flushBatch = (64 << 10) / consumequeue.BatchUnitSize * consumequeue.BatchUnitSize
+
+func (s *Store) addBatch(q *consumequeue.Queue, u consumequeue.BatchUnit) {
+	dirty, size := q.AppendBatch(u)
+	if size > 0 {
+		s.dirtyUnits.Add(consumequeue.BatchUnitSize)
+	}
+	if dirty {
+		s.noteDirty(q)
+	}
+	if size == flushBatch {
+		s.tidySoon()
+	}
+}
+
+// entry returns the unit that a record has in q; in a simple queue its Unit.
+func (s *Store) entry(q *consumequeue.Queue, r *message.Record) consumequeue.BatchUnit {
+	u := consumequeue.BatchUnit{Unit: s.unit(r), StoreTimestamp: r.StoreTimestamp, Base: r.QueueOffset, Messages: 1}
+	if q.Batch() {
+		u.Messages = InnerMessages(r)
+	}
+	return u
+}
+
+// same reports whether u, as coverAt returns it, is the unit of a record.
+func (s *Store) same(q *consumequeue.Queue, u consumequeue.BatchUnit, r *message.Record) bool {
+	if q.Batch() {
+		return u == s.entry(q, r)
+	}
+	return u.Unit == s.unit(r)
+}
+
+// InnerMessages returns how many messages a record of a batch queue holds. Java: CommitLog.getMessageNum.
+func InnerMessages(r *message.Record) int16 {
+	if r.SysFlag&message.SysFlagInnerBatch != 0 {
+		if n, err := strconv.ParseInt(message.GetProperty(r.Properties, message.PropertyInnerNum), 10, 16); err == nil && n > 1 {
+			return int16(n)
+		}
+	}
+	return 1
+}
+
+// coverAt returns the unit that covers a queue offset, as entry makes it; ok is false when there is none. In a
+// batch queue it may be the next one.
+func (w unitWindows) coverAt(q *consumequeue.Queue, offset int64) (u consumequeue.BatchUnit, ok bool, err error) {
+	if q.Batch() {
+		return q.AtBatch(offset)
+	}
+	u.Base, u.Messages = offset, 1
+	u.Unit, ok, err = w.at(q, offset)
+	return u, ok, err
+}
+
+// moveBatch makes queueOffset the next one of a batch queue: further on without more ado, further back by cutting
+// off what stands there. Java gives plain messages offsets but no units, and gives these offsets again after a
+// restart.
+func (b *rebuilder) moveBatch(q *consumequeue.Queue, queueOffset int64) error {
+	if queueOffset >= q.Max() {
+		return nil
+	}
+	if err := b.s.writeUnits(); err != nil {
+		return err
+	}
+	u, ok, err := q.AtBatch(queueOffset)
+	if err != nil || !ok {
+		return err
+	}
+	_, err = q.Cut(queueOffset, u.PhysicalOffset)
+	return err
+}
+
+// collectBatch is collect for a batch queue: it gives whole records, the first of them the one that holds the
+// offset asked for, and counts the messages in them.
+func (s *Store) collectBatch(dst []byte, r GetRequest, res GetResult) ([]byte, GetResult, error) {
+	n := max(r.MaxMessages, 1)
+	reach := max(n, int(s.o.MaxFilterMessageSize)/consumequeue.BatchUnitSize) // how far it looks, in offsets
+	if r.Match != nil || r.MatchRecord != nil {
+		n = reach
+	}
+	buf := unitBuffers.Get().(*[]byte)
+	defer unitBuffers.Put(buf)
+	if need := n * consumequeue.BatchUnitSize; cap(*buf) < need {
+		*buf = make([]byte, need)
+	}
+	units := (*buf)[:n*consumequeue.BatchUnitSize]
+	n, err := r.Queue.ReadBatch(r.Offset, units)
+	if err != nil {
+		return dst, res, err
+	}
+	if n == 0 {
+		res.Status, res.NextOffset = OffsetFoundNull, r.Offset
+		if first := r.Queue.Min(); r.Offset < first { // cleaned since it was looked at
+			res.Status, res.NextOffset, res.MinOffset = OffsetTooSmall, first, first
+		}
+		return dst, res, nil
+	}
+	return s.batchRecords(dst, r, res, units[:n*consumequeue.BatchUnitSize], r.Offset+int64(reach))
+}
+
+// batchRecords reads the records of the units that match and begin in front of queue offset end.
+func (s *Store) batchRecords(dst []byte, r GetRequest, res GetResult, units []byte, end int64) ([]byte, GetResult, error) {
+	start, logEnd, passed := len(dst), s.log.End(), 0
+	res.Status, res.NextOffset = NoMatchedMessage, r.Offset
+	for ; len(units) > 0; units = units[consumequeue.BatchUnitSize:] {
+		u := consumequeue.GetBatchUnit(units)
+		res.Behind = logEnd - u.PhysicalOffset
+		messages := int(u.Messages)
+		if u.Base >= end && res.NextOffset > r.Offset {
+			break
+		}
+		if res.Messages > 0 && (res.Messages+messages > r.MaxMessages || s.full(res.Messages, r.MaxMessages, len(dst)-start, int(u.Size), res.Behind)) {
+			break
+		}
+		// A batch that a client did not make by tag has none; which of its messages match only the client can tell.
+		if r.Match != nil && u.TagsCode != 0 && !r.Match(u.TagsCode) {
+			res.NextOffset = u.End()
+			continue
+		}
+		var err error
+		at := len(dst)
+		dst, err = s.record(dst, u.Unit, false)
+		if errors.Is(err, commitlog.ErrNoRecord) {
+			if res.Messages == 0 {
+				res.Status = MessageWasRemoving
+			}
+			res.NextOffset = u.End()
+			continue
+		}
+		if err != nil && res.Messages > 0 {
+			break // the next pull, which begins here, is told
+		}
+		if err != nil {
+			return dst[:start], res, err
+		}
+		if r.MatchRecord != nil && !r.MatchRecord(dst[at:]) {
+			if res.Messages == 0 {
+				res.Status = NoMatchedMessage
+			}
+			res.NextOffset = u.End()
+			if dst, passed = dst[:at], passed+int(u.Size); passed > maxScan {
+				break
+			}
+			continue
+		}
+		res.Messages += messages
+		res.NextOffset = u.End()
+		res.Status = Found
+	}
+	return dst, res, nil
+}
+
+func (s *Store) searchBatch(q *consumequeue.Queue, timestamp int64, upper bool) int64 {
+	at, err := q.SearchTime(timestamp, upper)
+	if err != nil {
+		s.o.Logger.Error().Err(err).Str("topic", q.Topic).Int32("queueId", q.ID).Msg("cannot search a batch consume queue by time")
+	}
+	return min(max(at, q.Min()), q.Max())
+}
