@@ -3,6 +3,12 @@
 //
 //	0 physical offset in the CommitLog 8   8 size of the record 4   12 tags code 8
 //
+// New units stand in memory, where readers see them at once, and are written to the files in large
+// pieces by the store's flusher. A ConsumeQueue is derived from the CommitLog: what a crash takes from it
+// recovery puts back. An idle queue holds no buffer and no open file.
+//
+// Lock order: Queue.mu is taken last, and never held during a disk access.
+//
 // # Batch queues
 //
 // The queues of a topic with queue.type=BatchCQ (Config.Batch) have other units, in another folder: one of 46
@@ -18,12 +24,6 @@
 // where the tags code, the store timestamp and a bit map of filters stand (ext.go, spec/store.md 1.4). Read and At
 // give the tags code itself, so that nobody else needs to know; ExtAt gives the rest. An address whose unit is gone
 // stays an address, of which nobody can tell what it matches. Both kinds of unit may stand in one queue.
-//
-// New units stand in memory, where readers see them at once, and are written to the files in large
-// pieces by the store's flusher. A ConsumeQueue is derived from the CommitLog: what a crash takes from it
-// recovery puts back. An idle queue holds no buffer and no open file.
-//
-// Lock order: Queue.mu is taken last, and never held during a disk access.
 package consumequeue
 
 import (
