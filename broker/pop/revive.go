@@ -209,8 +209,11 @@ func (v *reviver) note(q *reviveQueue, rec *message.Record) {
 		if ck.BrokerName == "" {
 			ck.BrokerName = v.p.o.BrokerName
 		}
-		q.pending = append(q.pending, ck)
-		q.byKey[ck.Key()] = ck
+		// Behind a crash the timer may deliver one again. The acknowledgements that follow are of both.
+		if k := ck.Key(); q.byKey[k] == nil {
+			q.byKey[k] = ck
+			q.pending = append(q.pending, ck)
+		}
 	case revivelog.AckTag, revivelog.BatchAckTag:
 		a, err := revivelog.DecodeAck(rec.Body)
 		if err != nil {
@@ -243,9 +246,7 @@ func (v *reviver) settle(q *reviveQueue, upTo int64) (n int, ok bool) {
 		}
 	}
 	for _, ck := range q.pending[:n] {
-		if k := ck.Key(); q.byKey[k] == ck {
-			delete(q.byKey, k)
-		}
+		delete(q.byKey, ck.Key())
 	}
 	clear(q.pending[:n])
 	q.pending = q.pending[n:]
