@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -250,18 +249,3 @@ func (o *Options) CommitLogDirs() (dirs, readOnly []string) {
 
 // wholeUnits rounds the size of a queue's file up.
 func wholeUnits(size, unit int64) int64 { return max((size+unit-1)/unit, 1) * unit }
-
-// totalMemory returns the machine's memory in bytes, by which Java decides what counts as "in memory".
-func totalMemory() int64 {
-	b, err := os.ReadFile("/proc/meminfo")
-	if err == nil {
-		for line := range strings.Lines(string(b)) {
-			if f := strings.Fields(line); len(f) > 1 && f[0] == "MemTotal:" {
-				if kb, err := strconv.ParseInt(f[1], 10, 64); err == nil {
-					return kb << 10
-				}
-			}
-		}
-	}
-	return 8 << 30
-}

@@ -101,7 +101,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("cannot open the message store: %w", err)
 	}
 	s := &Store{
-		o: o, delays: delays, memory: totalMemory() * int64(o.AccessMessageInMemoryMaxRate) / 100,
+		o: o, delays: delays, memory: totalMemory("/proc", "/sys/fs/cgroup") * int64(o.AccessMessageInMemoryMaxRate) / 100,
 		appendDone: make(chan struct{}), tidyNow: make(chan struct{}, 1), tidyStop: make(chan struct{}), tidyDone: make(chan struct{}),
 		touched: map[string]bool{},
 	}
@@ -156,7 +156,7 @@ func (s *Store) open() error {
 		s.o.Logger.Warn().Str("storePathCommitLog", s.o.StorePathCommitLog).Msg("Java would not look at readOnlyCommitLogStorePaths, because storePathCommitLog names one folder only")
 	}
 	s.log, err = commitlog.Open(commitlog.Options{FS: s.o.FS, Dirs: dirs, ReadOnly: readOnly,
-		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes})
+		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes, Memory: s.memory})
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,10 @@ const blockSize = 128 << 10
 // cache holds whole blocks of the log. Only blocks that lie entirely before the log's end are taken in:
 // they never change any more.
 type cache struct {
-	limit int
-	mu    sync.Mutex
-	at    map[int64]*block
+	limit  int
+	memory int64 // Options.Memory
+	mu     sync.Mutex
+	at     map[int64]*block
 	// ring of blocks for the clock that chooses which to drop.
 	ring []*block
 	hand int
@@ -32,8 +33,8 @@ type block struct {
 	b     []byte
 }
 
-func newCache(bytes int) *cache {
-	return &cache{limit: max(bytes/blockSize, 2), at: map[int64]*block{}}
+func newCache(bytes int, memory int64) *cache {
+	return &cache{limit: max(bytes/blockSize, 2), memory: memory, at: map[int64]*block{}}
 }
 
 func (c *cache) read(dst []byte, offset int64, size int, files *segment.Files, end int64) ([]byte, error) {
@@ -53,7 +54,7 @@ func (c *cache) read(dst []byte, offset int64, size int, files *segment.Files, e
 				return dst[:at], fmt.Errorf("cannot read the commit log at %d: %w", offset, err)
 			}
 		} else {
-			b, err := c.get(no, files)
+			b, err := c.get(no, files, c.memory > 0 && end-offset > c.memory)
 			if err != nil {
 				return dst, fmt.Errorf("cannot read the commit log at %d: %w", no*blockSize, err)
 			}
@@ -66,8 +67,9 @@ func (c *cache) read(dst []byte, offset int64, size int, files *segment.Files, e
 	return dst, nil
 }
 
-// get returns block no with a reference; it is read by the first who asks.
-func (c *cache) get(no int64, files *segment.Files) (*block, error) {
+// get returns block no with a reference; it is read by the first who asks. A cold block stays in the cache only, not
+// in the page cache.
+func (c *cache) get(no int64, files *segment.Files, cold bool) (*block, error) {
 	c.mu.Lock()
 	if b := c.at[no]; b != nil {
 		b.refs++
@@ -94,6 +96,9 @@ func (c *cache) get(no int64, files *segment.Files) (*block, error) {
 		c.remove(b)
 		c.mu.Unlock()
 		return nil, b.err
+	}
+	if cold {
+		files.Forget(no*blockSize, blockSize)
 	}
 	return b, nil
 }

@@ -32,6 +32,10 @@ type Options struct {
 	FileSize int64 // Java: mappedFileSizeCommitLog
 	// CacheBytes bounds the memory of the read cache.
 	CacheBytes int
+	// Memory is how many bytes at the log's end are taken for being in memory; 0: all. What is read in front of them
+	// is not left in the page cache: a reader of a backlog that is larger than the memory would push out what the
+	// others read, and have writers wait for memory.
+	Memory int64
 }
 
 // Log is an open CommitLog.
@@ -59,7 +63,7 @@ func Open(o Options) (*Log, error) {
 		}
 	}
 	o.Dirs = slices.Sorted(slices.Values(o.Dirs))
-	l := &Log{o: o, cache: newCache(o.CacheBytes)}
+	l := &Log{o: o, cache: newCache(o.CacheBytes, o.Memory)}
 	if err := l.removePrepared(); err != nil {
 		return nil, err
 	}

@@ -60,6 +60,8 @@ type File interface {
 	Truncate(size int64) error
 	// Zero overwrites n bytes from off by zeros without changing the length.
 	Zero(off, n int64) error
+	// Forget says that what stands in [off, off+n) will not be read again soon and need not stay in memory.
+	Forget(off, n int64)
 	Size() (int64, error)
 	Close() error
 }
@@ -241,6 +243,11 @@ func (f *osFile) Allocate(size int64) error {
 		}
 		return nil
 	}
+}
+
+// Forget implements File.
+func (f *osFile) Forget(off, n int64) {
+	_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED) // advice: nothing depends on it
 }
 
 // Zero implements File.

@@ -217,6 +217,14 @@ func (s *Files) ReadAt(p []byte, offset int64) error {
 	return fmt.Errorf("cannot read %d bytes at %d of %s: %w", len(p), offset-f.Base, f.path, err)
 }
 
+// Forget says that [offset, offset+n), which lies in one file, need not stay in memory.
+func (s *Files) Forget(offset, n int64) {
+	if f := s.Find(offset); f != nil && f.hold() {
+		f.Forget(offset-f.Base, n)
+		_ = f.release()
+	}
+}
+
 // Add puts the prepared file at path, which has the right size, to the end of the row. It renames it into
 // the folder dir, whose names the owner makes durable.
 func (s *Files) Add(path, dir string, base int64) (*File, error) {

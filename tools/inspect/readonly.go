@@ -44,6 +44,7 @@ func (roFile) Datasync() error                { return errReadOnly }
 func (roFile) Allocate(int64) error           { return errReadOnly }
 func (roFile) Truncate(int64) error           { return errReadOnly }
 func (roFile) Zero(int64, int64) error        { return errReadOnly }
+func (roFile) Forget(int64, int64)            {}
 
 func (f roFile) Size() (int64, error) {
 	info, err := f.Stat()

@@ -185,6 +185,9 @@ func (f *file) Truncate(size int64) error {
 	return nil
 }
 
+// Forget implements fsys.File.
+func (f *file) Forget(int64, int64) {}
+
 // Zero implements fsys.File.
 func (f *file) Zero(off, n int64) error {
 	f.d.mu.Lock()
