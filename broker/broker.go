@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -86,7 +87,7 @@ func Open(o Options) (*Broker, error) {
 }
 
 func (b *Broker) open() error {
-	// The store first: it locks the folder that the tables lie in, and opens that of the topics.
+	// The store first: it locks the folder that the tables lie in, and opens those of topics and filters.
 	if err := b.openStore(); err != nil {
 		return err
 	}
@@ -133,14 +134,20 @@ func (b *Broker) register() error {
 	return nil
 }
 
-// openTopics is called by the store, when the folder is locked: the form of its queues is the topics' to say.
-func (b *Broker) openTopics() error {
+// openFirst opens the tables that the store asks when it recovers: topics, of the form of their queues, and filters, of
+// bit maps. The store calls it when the folder is locked.
+func (b *Broker) openFirst() error {
 	o := &b.o
 	var err error
 	b.topics, err = topic.Open(topic.Options{Path: o.config("topics.json"), Logger: o.Logger, BrokerName: o.BrokerName, ClusterName: o.BrokerClusterName,
 		DefaultTopicQueueNums: o.DefaultTopicQueueNums, AutoCreateTopicEnable: o.AutoCreateTopicEnable, ClusterTopicEnable: o.ClusterTopicEnable,
 		BrokerTopicEnable: o.BrokerTopicEnable, TraceTopicEnable: o.TraceTopicEnable, MsgTraceTopicName: o.MsgTraceTopicName,
 		TimerWheelEnable: o.TimerWheelEnable, ReviveQueueNum: o.ReviveQueueNum, OnChange: b.topicsChanged})
+	if err != nil {
+		return err
+	}
+	b.filters, err = filter.Open(filter.Options{Path: o.config("consumerFilter.json"), Logger: o.Logger, CleanTimeSpan: time.Duration(o.FilterDataCleanTimeSpan) * time.Millisecond,
+		MaxErrorRate: o.MaxErrorRateOfBloomFilter, ExpectedConsumers: o.ExpectConsumerNumUseFilter})
 	return err
 }
 
@@ -159,11 +166,6 @@ func (b *Broker) openTables() error {
 		return err
 	}
 	b.offsets, err = offset.Open(offset.Options{Path: o.config("consumerOffset.json"), Logger: o.Logger, UseServerSideResetOffset: o.UseServerSideResetOffset})
-	if err != nil {
-		return err
-	}
-	b.filters, err = filter.Open(filter.Options{Path: o.config("consumerFilter.json"), Logger: o.Logger, CleanTimeSpan: time.Duration(o.FilterDataCleanTimeSpan) * time.Millisecond,
-		MaxErrorRate: o.MaxErrorRateOfBloomFilter, ExpectedConsumers: o.ExpectConsumerNumUseFilter})
 	if err != nil {
 		return err
 	}
@@ -198,7 +200,16 @@ func (b *Broker) openStore() error {
 	// What listens is made behind the store and asks for the messages of its queues only then.
 	o.Listener = b.arrived
 	o.OnFatal = func(err error) { b.fatal <- err }
-	o.Locked, o.BatchTopic = b.openTopics, b.batchTopic
+	o.Locked, o.BatchTopic = b.openFirst, b.batchTopic
+	var bits []byte // BitMap is called by one goroutine at a time
+	o.BitMap = func(r *message.Record) []byte {
+		var ok bool
+		if bits, ok = b.filters.AppendBitMap(bits[:0], r.Topic, r.Properties); !ok {
+			return nil
+		}
+		return bits
+	}
+	o.BitMapLengthConsumeQueueExt = math.MaxInt32 // the filters know; Java sets it to what they say: ConsumerFilterManager
 	var err error
 	b.store, err = store.Open(o)
 	return err

@@ -30,7 +30,8 @@ var (
 // Rec is one record of a group.
 type Rec struct {
 	Queue *consumequeue.Queue
-	Size  int32 // bytes in Group.Buf; the store shortens an inner batch
+	Size  int32 // bytes in Group.Buf; the store shortens an inner batch, and adds a checksum with EnabledAppendPropCRC
+	room  int32 // Size as it was
 	Keys  int32 // how many of Group.Keys
 	// Unit is set on the first of several records that must stand in one file, as a batch does: how many
 	// they are. 0 and 1 mean the record alone.
@@ -87,7 +88,7 @@ func (s *Store) Submit(g *Group) error {
 	if s.failed.Load() {
 		return ErrReadOnly
 	}
-	if !s.Fits(len(g.Buf)) && !s.unitsFit(g) {
+	if !s.Fits(s.stored(len(g.Buf), len(g.Recs))) && !s.unitsFit(g) {
 		return ErrTooLarge
 	}
 	in := &s.in
@@ -172,6 +173,7 @@ func (s *Store) round(groups []*Group) {
 	w := roundWriter{s: s, groups: groups, end: s.log.End(), now: now, pieces: s.pieces[:0]}
 	begun := time.Now()
 	w.run()
+	s.tails = s.tails[:0]
 	s.appendTimes.Since(begun)
 	s.pieces = w.pieces[:0]
 	if w.err != nil {
@@ -198,6 +200,17 @@ func (s *Store) round(groups []*Group) {
 	}
 }
 
+// stored returns how long the given number of records of together size bytes may become in the log.
+func (s *Store) stored(size, records int) int {
+	if s.o.EnabledAppendPropCRC {
+		size += records * message.MaxSeal
+	}
+	return size
+}
+
+// MaxProperties is how many bytes of properties a record may have.
+func (s *Store) MaxProperties() int { return message.MaxProperties - s.stored(0, 1) }
+
 // Fits reports whether a record or batch of n bytes can be stored at all.
 func (s *Store) Fits(n int) bool {
 	return int64(n)+message.BlankSize <= s.o.MappedFileSizeCommitLog
@@ -210,7 +223,7 @@ func (s *Store) unitsFit(g *Group) bool {
 		if left == 0 {
 			size, left = 0, max(r.Unit, 1)
 		}
-		size += int(r.Size)
+		size += s.stored(int(r.Size), 1)
 		if left--; !s.Fits(size) {
 			return false
 		}
@@ -243,12 +256,12 @@ func (s *Store) publish(groups []*Group) {
 			r := &g.Recs[i]
 			if r.Queue.Waiters.Load() > 0 && s.o.Listener != nil {
 				var record []byte
-				if end := at + int(r.Size); end <= len(g.Buf) {
+				if end := at + int(r.Size); end <= len(g.Buf) && !s.o.EnabledAppendPropCRC { // else its end is not there
 					record = g.Buf[at:end]
 				}
 				s.o.Listener(r.Queue, r.QueueOffset, r.TagsCode, record)
 			}
-			at += int(r.Size)
+			at += int(r.room)
 		}
 	}
 	if n := len(groups); n > 0 {

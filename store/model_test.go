@@ -88,6 +88,7 @@ func runModel(seed uint64, steps int) error {
 func (w *world) start(why string) error {
 	w.o.FS = w.d
 	w.o.EnableConsumeQueueExt, w.o.EnableCalcFilterBitMap = w.r.IntN(2) == 0, w.r.IntN(2) == 0
+	w.o.EnabledAppendPropCRC, w.o.ForceVerifyPropCRC = w.r.IntN(2) == 0, w.r.IntN(2) == 0
 	s, err := Open(w.o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", why, err)

@@ -57,6 +57,12 @@ type Options struct {
 
 	MapperFileSizeBatchConsumeQueue int64 `prop:"mapperFileSizeBatchConsumeQueue"` // bytes, rounded up to whole units
 
+	// EnabledAppendPropCRC gives each record a checksum over the whole of it, as its last property; its properties may
+	// then have message.MaxSeal bytes less. ForceVerifyPropCRC has recovery look at it, where there is one. (Java then takes
+	// a record without one for damaged.)
+	EnabledAppendPropCRC bool `prop:"enabledAppendPropCRC"`
+	ForceVerifyPropCRC   bool `prop:"forceVerifyPropCRC"`
+
 	EnableConsumeQueueExt         bool  `prop:"enableConsumeQueueExt"`
 	MappedFileSizeConsumeQueueExt int64 `prop:"mappedFileSizeConsumeQueueExt"` // bytes
 	EnableCalcFilterBitMap        bool  `prop:"enableCalcFilterBitMap"`

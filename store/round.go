@@ -18,15 +18,16 @@ type roundWriter struct {
 	end    int64
 	now    int64
 	pieces [][]byte
-	full   error // the disk was full for some
-	room   bool  // it had room where it might have had none
-	err    error // the store cannot go on
+	tail   []byte // of the record at hand, with EnabledAppendPropCRC
+	full   error  // the disk was full for some
+	room   bool   // it had room where it might have had none
+	err    error  // the store cannot go on
 }
 
 func (w *roundWriter) run() {
 	for i, g := range w.groups {
 		g.err = nil
-		if int64(len(g.Buf))+message.BlankSize > w.s.log.Left(w.end) || !w.s.log.Covers(w.end) {
+		if int64(w.s.stored(len(g.Buf), len(g.Recs)))+message.BlankSize > w.s.log.Left(w.end) || !w.s.log.Covers(w.end) {
 			// It needs the next file: that there is one must be sure before anything of the group is written.
 			if w.flush(i, 0); w.err != nil {
 				return
@@ -55,7 +56,7 @@ func (w *roundWriter) group(i int, g *Group) {
 		n := max(int(g.Recs[j].Unit), 1)
 		unit := int64(0)
 		for _, r := range g.Recs[j : j+n] {
-			unit += int64(r.Size)
+			unit += int64(w.s.stored(int(r.Size), 1))
 		}
 		if unit+message.BlankSize > w.s.log.Left(w.end) {
 			w.add(g.Buf[from:at])
@@ -72,15 +73,24 @@ func (w *roundWriter) group(i int, g *Group) {
 			r.PhysicalOffset, r.QueueOffset, r.StoreTimestamp = w.end, r.Queue.Next, w.now
 			r.Queue.Next++
 			message.Patch(g.Buf[at:], r.QueueOffset, r.PhysicalOffset, r.StoreTimestamp)
+			r.room = r.Size
+			reserved := int(r.room)
 			if r.Inner > 0 {
-				reserved := int(r.Size)
 				w.inner(r, g.Buf[at:at+reserved])
-				w.add(g.Buf[from : at+int(r.Size)])
-				at += reserved
-				from = at
-			} else {
-				at += int(r.Size)
 			}
+			if seal := w.s.o.EnabledAppendPropCRC; seal || r.Inner > 0 {
+				rec := g.Buf[at : at+int(r.Size) : at+reserved]
+				w.add(g.Buf[from:at])
+				if seal {
+					rec = w.seal(r, rec)
+				}
+				w.add(rec)
+				if seal {
+					w.add(w.tail)
+				}
+				from = at + reserved
+			}
+			at += reserved
 			w.end += int64(r.Size)
 			j++
 		}
@@ -94,6 +104,15 @@ func (w *roundWriter) inner(r *Rec, rec []byte) {
 	if r.Queue.Batch() {
 		r.Queue.Next += int64(r.Inner) - 1
 	}
+}
+
+// seal gives a record its checksum, of which what does not fit the group's buffer is left in tail.
+func (w *roundWriter) seal(r *Rec, rec []byte) []byte {
+	at := len(w.s.tails)
+	rec, w.s.tails = message.Seal(rec, w.s.tails)
+	w.tail = w.s.tails[at:]
+	r.Size = int32(len(rec) + len(w.tail))
+	return rec
 }
 
 func (w *roundWriter) add(b []byte) {

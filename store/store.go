@@ -42,6 +42,7 @@ type Store struct {
 
 	in         inbox
 	pieces     [][]byte // append goroutine only
+	tails      []byte   // the same: ends of records that are in pieces
 	appendDone chan struct{}
 	lastStore  atomic.Int64 // ms, newest store timestamp
 	dispatched atomic.Int64 // physical offset up to which units are visible
@@ -156,7 +157,7 @@ func (s *Store) open() error {
 		s.o.Logger.Warn().Str("storePathCommitLog", s.o.StorePathCommitLog).Msg("Java would not look at readOnlyCommitLogStorePaths, because storePathCommitLog names one folder only")
 	}
 	s.log, err = commitlog.Open(commitlog.Options{FS: s.o.FS, Dirs: dirs, ReadOnly: readOnly,
-		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes, Memory: s.memory})
+		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes, Memory: s.memory, VerifyPropertyCRC: s.o.ForceVerifyPropCRC})
 	if err != nil {
 		return err
 	}

@@ -216,7 +216,7 @@ func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec,
 		b.Buf = message.AppendProperty(b.Buf, message.PropertyInnerNum, strconv.Itoa(int(rec.Inner)))
 		b.Buf = message.AppendInnerBase(b.Buf)
 	}
-	if message.FinishRecord(b.Buf, start, at) != nil || !s.o.Store.Fits(len(b.Buf)-start) {
+	if len(b.Buf)-at > s.o.Store.MaxProperties() || message.FinishRecord(b.Buf, start, at) != nil || !s.o.Store.Fits(len(b.Buf)-start) {
 		return s.tooLarge()
 	}
 	rec.Queue = s.o.Store.Queue(m.Topic, m.QueueID)
@@ -263,6 +263,9 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, top
 		properties := item.Properties
 		if strings.HasSuffix(properties, "\x00") {
 			properties += "\x02" // or recovery would take the record for one that a crash tore
+		}
+		if len(properties) > s.o.Store.MaxProperties() {
+			return s.illegal()
 		}
 		if b.Buf, err = message.AppendRecord(b.Buf, m, properties); err != nil {
 			return s.illegal()

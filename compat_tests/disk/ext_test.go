@@ -12,7 +12,8 @@ import (
 )
 
 // TestConsumeQueueExt takes a folder with enableConsumeQueueExt from Skylark, killed, to Java, killed, and back:
-// each finds the tags codes, and the delivery times, that the other put into consumequeue_ext.
+// each finds the tags codes, and the delivery times, that the other put into consumequeue_ext. Each verifies the checksum
+// over whole records that the other wrote, and takes a record without one for damaged (Java) or of old (Skylark).
 func TestConsumeQueueExt(t *testing.T) {
 	cluster.SkipIfOff(t)
 	t.Parallel()
@@ -20,7 +21,7 @@ func TestConsumeQueueExt(t *testing.T) {
 	dir := t.TempDir()
 	store := filepath.Join(dir, "store")
 	o := cluster.Options{Namesrv: []string{ns.Addr()}, Dir: dir, Port: cluster.FreePort(t), Unlisted: true,
-		ExtraConf: append([]string{"enableConsumeQueueExt=true", "mappedFileSizeConsumeQueueExt=1000"}, brokerConf...)}
+		ExtraConf: append([]string{"enableConsumeQueueExt=true", "mappedFileSizeConsumeQueueExt=1000", "enabledAppendPropCRC=true", "forceVerifyPropCRC=true"}, brokerConf...)}
 	w := wire{t, cluster.StartBroker(t, o)}
 	w.s.CreateTopic(t, plainTopic, 1)
 	w.s.CreateTopic(t, laterTopic, 1)

@@ -32,6 +32,8 @@ type Options struct {
 	FileSize int64 // Java: mappedFileSizeCommitLog
 	// CacheBytes bounds the memory of the read cache.
 	CacheBytes int
+	// VerifyPropertyCRC has Scanners look at the checksum over a whole record, where one is its last property.
+	VerifyPropertyCRC bool
 	// Memory is how many bytes at the log's end are taken for being in memory; 0: all. What is read in front of them
 	// is not left in the page cache: a reader of a backlog that is larger than the memory would push out what the
 	// others read, and have writers wait for memory.

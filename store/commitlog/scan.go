@@ -76,7 +76,7 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 			s.why = err
 			return message.Record{}, nil, false
 		}
-		r, err := message.Parse(b, s.at < s.trusted)
+		r, err := s.parse(b)
 		if err == nil && r.PhysicalOffset != s.at {
 			err = fmt.Errorf("record at %d says it is at %d", s.at, r.PhysicalOffset)
 		}
@@ -87,7 +87,7 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 				err = fmt.Errorf("the record at %d was not written to its end", s.at)
 			}
 			if err == nil {
-				r, err = message.Parse(b, s.at < s.trusted)
+				r, err = s.parse(b)
 			}
 		}
 		if err != nil {
@@ -97,6 +97,17 @@ func (s *Scanner) Next() (message.Record, []byte, bool) {
 		s.at += size
 		return r, b, true
 	}
+}
+
+func (s *Scanner) parse(b []byte) (message.Record, error) {
+	check := s.at < s.trusted
+	r, err := message.Parse(b, check)
+	if err == nil && check && s.l.o.VerifyPropertyCRC {
+		if stored, computed, ok := message.PropertyCRC(b, r.Properties); ok && stored != computed {
+			err = fmt.Errorf("%w: record checksum 0x%08x, stored 0x%08x", message.ErrRecord, computed, stored)
+		}
+	}
+	return r, err
 }
 
 // goesOn reports whether the log goes on at offset: then what stands in front of it was written to its end.

@@ -171,7 +171,7 @@ func TestPropertyChecksum(t *testing.T) {
 		return b
 	}
 	b := make1("0000000000")
-	_, crc, ok := propertyCRC(b, "TAGS\x01a\x02__CRC32#\x010000000000\x02")
+	_, crc, ok := message.PropertyCRC(b, "TAGS\x01a\x02__CRC32#\x010000000000\x02")
 	require.True(t, ok)
 	digits := ""
 	for range 10 { // least significant first
@@ -181,13 +181,13 @@ func TestPropertyChecksum(t *testing.T) {
 	b = make1(digits)
 	_, why := wholeRecord(b)
 	require.Empty(t, why)
-	for at := range len(b) - crcPropertySize {
+	for at := range len(b) - message.CRCPropertySize {
 		broken := append([]byte(nil), b...)
 		broken[at] ^= 1
 		_, why := wholeRecord(broken)
 		require.NotEmpty(t, why, "byte %d", at)
 	}
-	_, _, ok = propertyCRC(b, "__CRC32#\x01000000000x\x02")
+	_, _, ok = message.PropertyCRC(b, "__CRC32#\x01000000000x\x02")
 	require.False(t, ok)
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"strings"
 
@@ -206,31 +205,10 @@ func wholeRecord(b []byte) (message.Record, string) {
 	if err != nil {
 		return r, strings.TrimPrefix(err.Error(), message.ErrRecord.Error()+": ")
 	}
-	if want, got, ok := propertyCRC(b, r.Properties); ok && want != got {
+	if want, got, ok := message.PropertyCRC(b, r.Properties); ok && want != got {
 		return r, fmt.Sprintf("record checksum 0x%08x, stored 0x%08x", got, want)
 	}
 	return r, ""
-}
-
-// crcPropertySize is the length of __CRC32# 0x01, ten digits, 0x02. Java: CommitLog.CRC32_RESERVED_LEN.
-const crcPropertySize = len(message.PropertyCRC32) + 1 + 10 + 1
-
-// propertyCRC returns the checksum over the whole record that its last property holds, and what it is.
-// The digits stand least significant first (MessageDecoder.createCrc32).
-func propertyCRC(b []byte, properties string) (stored, computed uint32, ok bool) {
-	at := len(properties) - crcPropertySize
-	if at < 0 || properties[at:at+9] != message.PropertyCRC32+"\x01" || properties[len(properties)-1] != message.PropertySeparator {
-		return 0, 0, false
-	}
-	value := uint64(0)
-	for i := 18; i >= 9; i-- {
-		c := properties[at+i]
-		if c < '0' || c > '9' {
-			return 0, 0, false
-		}
-		value = value*10 + uint64(c-'0')
-	}
-	return uint32(value), crc32.ChecksumIEEE(b[:len(b)-crcPropertySize]) & 0x7fffffff, true
 }
 
 // peek returns n bytes at offset, fewer where the file ends.
