@@ -358,7 +358,7 @@ func hurt(random *rand.Rand, b []byte) []byte {
 func TestUnitsAreJavas(t *testing.T) {
 	t.Parallel()
 	require.EqualValues(t, 20, consumequeue.UnitSize)
-	require.Equal(t, 20, crcPropertySize)
+	require.Equal(t, 20, message.CRCPropertySize)
 	require.Equal(t, "2␁", strings.Trim(visible("2\x01"), `"`))
 	require.Equal(t, `"a\x1b"`, printable("a\x1b"))
 	require.Equal(t, "a", printable("a"))
