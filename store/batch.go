@@ -37,7 +37,7 @@ func (s *Store) checkForm(q *consumequeue.Queue) error {
 		if q.Batch() {
 			dir = s.bcq.Dir
 		}
-		return fmt.Errorf("The queue type of topic: %s should be %s, but is %s: its queue %d is in %s", q.Topic, names[q.Batch()], names[batch], q.ID, dir) //nolint:staticcheck // Java's words
+		return fmt.Errorf("the queue type of topic: %s should be %s, but is %s: its queue %d is in %s", q.Topic, names[q.Batch()], names[batch], q.ID, dir)
 	case !known && q.Batch():
 		s.o.Logger.Warn().Str("topic", q.Topic).Int32("queueId", q.ID).Str("dir", s.bcq.Dir).Msg("a batch consume queue of no topic; Java's broker does not start with it, deleting the topic once more removes it")
 	}

@@ -185,14 +185,14 @@ func batchAnswers(w wire, recs []record, plainEnd int64) []answer {
 		switch r.Code {
 		case respPullRetry:
 			a.next = number(w.t, r.Ext, "nextBeginOffset")
-		default:
-			a.text += ", next " + r.Ext["nextBeginOffset"]
 		case respSuccess:
 			recs, err := parseRecords(r.Body)
 			require.NoError(w.t, err)
 			for _, rec := range recs {
 				a.recs = append(a.recs, string(rec.raw))
 			}
+		default:
+			a.text += ", next " + r.Ext["nextBeginOffset"]
 		}
 		out = append(out, a)
 	}
