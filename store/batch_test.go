@@ -235,7 +235,7 @@ func TestBatchQueueOfAnotherFormIsRefused(t *testing.T) {
 	simple := o
 	simple.BatchTopic = func(string) (bool, bool) { return false, true }
 	_, err := Open(simple)
-	require.ErrorContains(t, err, "The queue type of topic: Batch should be BatchCQ, but is SimpleCQ")
+	require.ErrorContains(t, err, "the queue type of topic: Batch should be BatchCQ, but is SimpleCQ")
 	simple.BatchTopic = nil // nobody knows the topic
 	s = open(t, simple)
 	require.True(t, s.Find("Batch", 0).Batch())
