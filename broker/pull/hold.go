@@ -20,6 +20,8 @@ type hold struct {
 	began   time.Time         // of slot 0; a wall clock that is set does not matter
 	slots   map[int64][]*held // by end time / slotLength
 	next    int64             // first slot not swept yet
+	due     int64             // slot at which the sweep looks again
+	wake    chan struct{}     // it is to look earlier
 	closed  bool
 	stop    chan struct{}
 	done    chan struct{}
@@ -44,7 +46,7 @@ const goneEvery = 100
 
 func newHold() *hold {
 	h := &hold{waiting: map[*consumequeue.Queue][]*held{}, slots: map[int64][]*held{}, began: time.Now(),
-		stop: make(chan struct{}), done: make(chan struct{})}
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	go h.sweep()
 	return h
 }
@@ -92,6 +94,13 @@ func (h *hold) schedule(x *held, wait time.Duration) {
 	x.slot = max(h.slotOf(time.Now().Add(wait))+1, h.next)
 	x.at = len(h.slots[x.slot])
 	h.slots[x.slot] = append(h.slots[x.slot], x)
+	if x.slot < h.due {
+		h.due = x.slot
+		select {
+		case h.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // take removes x from its slot and its queue's list and returns its request; the caller holds h.mu.
@@ -145,22 +154,38 @@ func (h *hold) arrived(q *consumequeue.Queue, queueOffset int64, a arrival) {
 	}
 }
 
+// sweep sleeps from one slot that holds something to the next: most of the time a broker's pulls wait for long.
 func (h *hold) sweep() {
 	defer close(h.done)
-	t := time.NewTicker(slotLength)
+	t := time.NewTimer(0)
 	defer t.Stop()
+	gone := int64(goneEvery)
 	for {
 		select {
 		case <-h.stop:
 			return
-		case now := <-t.C:
-			slot := h.slotOf(now)
-			h.expire(slot)
-			if slot%goneEvery == 0 {
-				h.dropGone()
-			}
+		case <-h.wake:
+		case <-t.C:
 		}
+		slot := h.slotOf(time.Now())
+		h.expire(slot)
+		if slot >= gone {
+			h.dropGone()
+			gone = slot + goneEvery
+		}
+		t.Reset(time.Until(h.began.Add(time.Duration(h.nextDue(gone)) * slotLength)))
 	}
+}
+
+// nextDue returns the first slot that holds something, limit when none in front of it does.
+func (h *hold) nextDue(limit int64) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.due = h.next
+	for h.due < limit && len(h.slots[h.due]) == 0 {
+		h.due++
+	}
+	return h.due
 }
 
 // dropGone gives up the requests whose connection is closed.

@@ -104,16 +104,17 @@ func (l *Lane) work() {
 	}
 }
 
-// expire refuses what waited too long. Java: BrokerFastFailure.
-func (l *Lane) expire(now time.Time) {
+// expire refuses what waited too long and reports whether there is more to come. Java: BrokerFastFailure.
+func (l *Lane) expire(now time.Time) bool {
 	if l.o.MaxWait <= 0 {
-		return
+		return false
 	}
 	for {
 		l.mu.Lock()
 		if l.n == 0 || now.Sub(l.queue[l.head].At) < l.o.MaxWait {
+			waiting := l.n > 0
 			l.mu.Unlock()
-			return
+			return waiting
 		}
 		r, left := l.pop(), l.n
 		l.mu.Unlock()

@@ -143,18 +143,26 @@ func (m *Mux) allLanes() []*Lane {
 // BrokerFastFailure looks every 10 ms; limits start at 200 ms, so 50 is fine enough and idles cheaper.
 const sweepEvery = 50 * time.Millisecond
 
+// idleSweeps is by how much longer it takes while no request waits. The first one that waits too long may do so for
+// longer by that.
+const idleSweeps = 4
+
 func (m *Mux) sweep() {
 	defer close(m.done)
-	t := time.NewTicker(sweepEvery)
+	t := time.NewTimer(sweepEvery)
 	defer t.Stop()
 	for {
 		select {
 		case <-m.stop:
 			return
 		case now := <-t.C:
+			wait := idleSweeps * sweepEvery
 			for _, l := range m.allLanes() {
-				l.expire(now)
+				if l.expire(now) {
+					wait = sweepEvery
+				}
 			}
+			t.Reset(wait)
 		}
 	}
 }
