@@ -57,6 +57,7 @@ type Options struct {
 	TraceTopicEnable            bool   `prop:"traceTopicEnable"`
 	MsgTraceTopicName           string `prop:"msgTraceTopicName"`
 	ReviveQueueNum              int32  `prop:"reviveQueueNum"`
+	EnableLmqStats              bool   `prop:"enableLmqStats"`
 	TimerWheelEnable            bool   `prop:"timerWheelEnable"`
 	RejectTransactionMessage    bool   `prop:"rejectTransactionMessage"`
 	TransactionTimeOut          int64  `prop:"transactionTimeOut"`

@@ -93,6 +93,7 @@ type Sender struct {
 	maxBody   int
 	batches   sync.Pool
 	maxLevel  int
+	lmq       bool
 	refused   refusals
 }
 
@@ -100,6 +101,7 @@ type Sender struct {
 func New(o Options) *Sender {
 	s := &Sender{o: o, storeHost: message.HostOf(o.StoreHost), keys: message.NewUniqKeys(o.StoreHost.Addr(), uint32(time.Now().UnixNano()))}
 	s.maxBody = int(o.Store.Options().MaxMessageSize)
+	s.lmq = o.Store.Options().EnableLmq && o.Store.Options().EnableMultiDispatch
 	s.maxLevel = len(o.Store.DelayLevels())
 	s.replyHead, s.lateHead = s.head(protocol.Success), s.head(protocol.FlushDiskTimeout)
 	s.batches.New = func() any { return &batch{s: s} }
