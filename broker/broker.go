@@ -167,7 +167,7 @@ func (b *Broker) openTables() error {
 	}
 	offsets := offset.Options{Path: o.config("consumerOffset.json"), Logger: o.Logger, UseServerSideResetOffset: o.UseServerSideResetOffset}
 	if o.Store.EnableLmq {
-		offsets.Former, offsets.Path = offsets.Path, o.config("lmqConsumerOffset.json")
+		offsets.Former, offsets.Path = offsets.Path, o.config(lmqOffsets)
 	}
 	b.offsets, err = offset.Open(offsets)
 	if err != nil {

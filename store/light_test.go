@@ -164,3 +164,50 @@ func TestListenerIsToldOfLightQueues(t *testing.T) {
 		require.Contains(t, string(r.Body), fmt.Sprintf("%s/0/0/%d|", ly, i))
 	}
 }
+
+// TestRetentionOfLightQueues: they follow the log as other queues do, and one whose messages are all gone goes on
+// where it was.
+func TestRetentionOfLightQueues(t *testing.T) {
+	w := newEarth()
+	o := w.options(t.TempDir())
+	o.MaxStoreBytes = 2 * o.MappedFileSizeCommitLog
+	s := w.open(t, o)
+	ta := newTally()
+	send := func(n int, light ...string) {
+		t.Helper()
+		for range n {
+			require.NoError(t, ta.put(s, part{key: qa, sizes: []int{200}, light: light}))
+		}
+	}
+	send(10, lx, ly)
+	send(290, lx)
+	s = w.reopened(t, s, o)
+	w.now.Add(time.Hour.Milliseconds())
+	for range 10 {
+		step(t, s)
+	}
+	require.Equal(t, 2, logFiles(t, o))
+	for range 2 {
+		requireTight(t, s, lx, 0)
+		x, y := s.Find(lx, 0), s.Find(ly, 0)
+		require.Greater(t, x.Min(), int64(50), "the test needs a queue file to go")
+		require.EqualValues(t, 300, x.Max())
+		require.Equal(t, [2]int64{10, 10}, [2]int64{y.Min(), y.Max()})
+		require.Equal(t, OffsetTooSmall, get(t, s, GetRequest{Queue: x, Offset: 0, MaxMessages: 1}).Status)
+		b, res, err := s.Get(nil, GetRequest{Queue: x, Offset: x.Min(), MaxMessages: 32})
+		require.NoError(t, err)
+		require.Equal(t, Found, res.Status)
+		r, err := message.Parse(b, true)
+		require.NoError(t, err)
+		at, ok := r.LightOffset(lx)
+		require.True(t, ok)
+		require.Equal(t, x.Min(), at)
+		require.NoError(t, s.Close())
+		require.NoError(t, os.WriteFile(filepath.Join(o.StorePathRootDir, "abort"), nil, 0o644)) // as behind a crash
+		s = w.open(t, o)
+	}
+	send(1, lx, ly)
+	require.EqualValues(t, 301, s.Find(lx, 0).Max())
+	require.EqualValues(t, 11, s.Find(ly, 0).Max())
+	require.Equal(t, 2, s.Lights())
+}

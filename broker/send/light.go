@@ -33,8 +33,7 @@ func (s *Sender) lightQueues(topic, names string) ([]string, error) {
 // checkQuota refuses a message that would need a new light queue where there are as many as may be. What the broker
 // puts itself, delayed messages and commits, it does not stop: that could go nowhere else. Java: HookUtils.handleLmqQuota.
 func (s *Sender) checkQuota(names []string) error {
-	o := s.o.Store.Options()
-	if !o.EnableLmqQuota || s.o.Store.Lights() < int(o.MaxLmqConsumeQueueNum) {
+	if s.maxLights < 0 || s.o.Store.Lights() < s.maxLights {
 		return nil
 	}
 	for _, name := range names {

@@ -90,8 +90,11 @@ func TestMessageGoesToItsLightQueues(t *testing.T) {
 func TestHalfMessagesAndWithoutTheFeatureGoToNoLightQueue(t *testing.T) {
 	b := brokertest.Start(t, withLMQ)
 	c := b.Dial(false)
-	require.Equal(t, protocol.Success, c.Call(brokertest.SendRequest("A", 0, "TRAN_MSG\x01true\x02PGROUP\x01g\x02"+dispatch+"%LMQ%x\x02", "half")).Code)
+	half := stored(t, c, c.Call(brokertest.SendRequest("A", 0, "TRAN_MSG\x01true\x02PGROUP\x01g\x02"+dispatch+"%LMQ%x\x02", "half")))
 	require.Empty(t, pullLight(t, c, "%LMQ%x", 0))
+	require.Equal(t, protocol.Success, c.Call(protocol.NewRequest(protocol.EndTransaction, header.EndTransactionRequest{ProducerGroup: "g",
+		TranStateTableOffset: half.QueueOffset, CommitLogOffset: half.PhysicalOffset, CommitOrRollback: message.SysFlagCommit})).Code)
+	require.Equal(t, []string{"half"}, bodies(pullLight(t, c, "%LMQ%x", 0)))
 
 	b = brokertest.Start(t)
 	c = b.Dial(false)
