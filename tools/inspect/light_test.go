@@ -46,6 +46,13 @@ func TestLightQueuesAreCheckedAndBuiltAnew(t *testing.T) {
 	require.EqualValues(t, 3, sum.Queues)
 	require.EqualValues(t, 30+15+30, sum.Units)
 
+	offsets := `{"lmqOffsetTable":{"%LMQ%x@%LMQ%g":16,"%LMQ%y@%LMQ%g":30},"offsetTable":{"%LMQ%x@g":{0:15}}}`
+	dir := copyTree(t, root)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config", "lmqConsumerOffset.json"), []byte(offsets), 0o644))
+	lines, _ = look(t, sizes(dir))
+	require.Len(t, lines, 1)
+	require.Contains(t, fmt.Sprint(lines), "%LMQ%x@%LMQ%g is at offset 16 of queue %LMQ%x-0, which ends at 15")
+
 	path := func(d string) string { return filepath.Join(d, "consumequeue", "%LMQ%y", "0", segment.Name(0)) }
 	whole, err := os.ReadFile(path(root))
 	require.NoError(t, err)
