@@ -248,6 +248,9 @@ func (o Options) validate() (Options, error) {
 	if o.BrokerRole == "SYNC_MASTER" {
 		o.Logger.Warn().Msg("brokerRole SYNC_MASTER: replication is not built yet, messages are acknowledged without a slave")
 	}
+	if o.Store.EnableLmq != o.Store.EnableMultiDispatch {
+		o.Logger.Warn().Bool("enableLmq", o.Store.EnableLmq).Bool("enableMultiDispatch", o.Store.EnableMultiDispatch).Msg("messages go to light queues only with both enableLmq and enableMultiDispatch")
+	}
 	if o.HaListenPort <= 0 {
 		o.HaListenPort = o.ListenPort + 1
 	}
