@@ -142,7 +142,7 @@ func (b *Broker) openFirst() error {
 	b.topics, err = topic.Open(topic.Options{Path: o.config("topics.json"), Logger: o.Logger, BrokerName: o.BrokerName, ClusterName: o.BrokerClusterName,
 		DefaultTopicQueueNums: o.DefaultTopicQueueNums, AutoCreateTopicEnable: o.AutoCreateTopicEnable, ClusterTopicEnable: o.ClusterTopicEnable,
 		BrokerTopicEnable: o.BrokerTopicEnable, TraceTopicEnable: o.TraceTopicEnable, MsgTraceTopicName: o.MsgTraceTopicName,
-		TimerWheelEnable: o.TimerWheelEnable, ReviveQueueNum: o.ReviveQueueNum, OnChange: b.topicsChanged})
+		TimerWheelEnable: o.TimerWheelEnable, ReviveQueueNum: o.ReviveQueueNum, EnableLmq: o.Store.EnableLmq, OnChange: b.topicsChanged})
 	if err != nil {
 		return err
 	}
@@ -161,11 +161,15 @@ func (b *Broker) openTables() error {
 	o := &b.o
 	var err error
 	b.groups, err = group.Open(group.Options{Path: o.config("subscriptionGroup.json"), Logger: o.Logger, AutoCreateSubscriptionGroup: o.AutoCreateSubscriptionGroup,
-		EnableCreateSysGroup: o.EnableCreateSysGroup})
+		EnableCreateSysGroup: o.EnableCreateSysGroup, EnableLmq: o.Store.EnableLmq})
 	if err != nil {
 		return err
 	}
-	b.offsets, err = offset.Open(offset.Options{Path: o.config("consumerOffset.json"), Logger: o.Logger, UseServerSideResetOffset: o.UseServerSideResetOffset})
+	offsets := offset.Options{Path: o.config("consumerOffset.json"), Logger: o.Logger, UseServerSideResetOffset: o.UseServerSideResetOffset}
+	if o.Store.EnableLmq {
+		offsets.Former, offsets.Path = offsets.Path, o.config(lmqOffsets)
+	}
+	b.offsets, err = offset.Open(offsets)
 	if err != nil {
 		return err
 	}
@@ -217,7 +221,8 @@ func (b *Broker) openStore() error {
 
 func (b *Broker) openHandlers() error {
 	o := &b.o
-	b.stats = stats.Open(stats.Options{ClusterName: o.BrokerClusterName, IsSystem: b.topics.IsSystem})
+	b.stats = stats.Open(stats.Options{ClusterName: o.BrokerClusterName, IsSystem: b.topics.IsSystem,
+		FoldLMQ: o.Store.EnableLmq && !o.EnableLmqStats})
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		RegionID: o.RegionID, TraceOn: o.TraceOn, Writable: o.BrokerPermission&topic.PermWrite != 0, RejectTransaction: o.RejectTransactionMessage,
 		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,

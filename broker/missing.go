@@ -13,16 +13,23 @@ func (b *Broker) warnOfMissing() {
 	if b.store.Stats().MaxPhysical == 0 {
 		return // a first start
 	}
+	offsets := "consumerOffset.json"
+	if b.o.Store.EnableLmq && thereOrBackup(b.o.config(lmqOffsets)) {
+		offsets = lmqOffsets
+	}
 	for name, means := range map[string]string{
 		"topics.json":            "topics are made anew when somebody sends to them, or by hand",
 		"subscriptionGroup.json": "groups are made anew with default settings",
-		"consumerOffset.json":    "consumers begin where their own rules for a new group say",
+		offsets:                  "consumers begin where their own rules for a new group say",
 	} {
 		if !thereOrBackup(b.o.config(name)) {
 			b.o.Logger.Warn().Str("file", b.o.config(name)).Msg("a configuration file is missing while the store holds messages: " + means)
 		}
 	}
 }
+
+// lmqOffsets is the file of consumer offsets with enableLmq. Java: BrokerPathConfigHelper.
+const lmqOffsets = "lmqConsumerOffset.json"
 
 // mostNamed bounds the topics that one line of the log names.
 const mostNamed = 20

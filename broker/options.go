@@ -57,6 +57,7 @@ type Options struct {
 	TraceTopicEnable            bool   `prop:"traceTopicEnable"`
 	MsgTraceTopicName           string `prop:"msgTraceTopicName"`
 	ReviveQueueNum              int32  `prop:"reviveQueueNum"`
+	EnableLmqStats              bool   `prop:"enableLmqStats"`
 	TimerWheelEnable            bool   `prop:"timerWheelEnable"`
 	RejectTransactionMessage    bool   `prop:"rejectTransactionMessage"`
 	TransactionTimeOut          int64  `prop:"transactionTimeOut"`
@@ -246,6 +247,9 @@ func (o Options) validate() (Options, error) {
 	}
 	if o.BrokerRole == "SYNC_MASTER" {
 		o.Logger.Warn().Msg("brokerRole SYNC_MASTER: replication is not built yet, messages are acknowledged without a slave")
+	}
+	if o.Store.EnableLmq != o.Store.EnableMultiDispatch {
+		o.Logger.Warn().Bool("enableLmq", o.Store.EnableLmq).Bool("enableMultiDispatch", o.Store.EnableMultiDispatch).Msg("messages go to light queues only with both enableLmq and enableMultiDispatch")
 	}
 	if o.HaListenPort <= 0 {
 		o.HaListenPort = o.ListenPort + 1

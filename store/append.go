@@ -38,7 +38,9 @@ type Rec struct {
 	Unit int32
 	// Inner is set on an inner batch: how many messages the record holds. Its properties end as
 	// message.AppendInnerBase leaves them. In a queue that is no batch queue it counts as one message.
-	Inner    int32
+	Inner int16
+	// Light is how many of Group.Lights get the record too. Its properties are as message.SetMultiDispatch leaves them.
+	Light    int16
 	TagsCode int64
 	// DelayMillis makes the unit's tags code the time of delivery, store timestamp + delay, as the queues of
 	// SCHEDULE_TOPIC_XXXX have it. 0: none.
@@ -53,10 +55,12 @@ type Rec struct {
 // Group is a run of records given to the store together. Until Owner.Appended is called it belongs to
 // the store.
 type Group struct {
-	Buf   []byte // the records, back to back, as BeginRecord and FinishRecord make them
-	Recs  []Rec
-	Keys  []int32 // hashes of the records' keys, in their order (index.AppendHashes)
-	Owner Owner
+	Buf  []byte // the records, back to back, as BeginRecord and FinishRecord make them
+	Recs []Rec
+	Keys []int32 // hashes of the records' keys, in their order (index.AppendHashes)
+	// Lights are the light queues of the records, in their order (light.go).
+	Lights []Light
+	Owner  Owner
 
 	err error
 	at  time.Time
@@ -239,10 +243,14 @@ func (s *Store) clock() int64 {
 // publish makes records visible to consumers.
 func (s *Store) publish(groups []*Group) {
 	for _, g := range groups {
-		keys := g.Keys
+		keys, lights := g.Keys, g.Lights
 		for i := range g.Recs {
 			r := &g.Recs[i]
 			s.dispatch(r)
+			if r.Light > 0 {
+				s.dispatchLights(r, lights[:r.Light])
+				lights = lights[r.Light:]
+			}
 			if s.index != nil {
 				s.index.Put(r.PhysicalOffset, r.PhysicalOffset+int64(r.Size), r.StoreTimestamp, keys[:r.Keys])
 				keys = keys[r.Keys:]
@@ -251,18 +259,7 @@ func (s *Store) publish(groups []*Group) {
 	}
 	// Pulls are woken when the whole round is visible, so that they take all of it at once.
 	for _, g := range groups {
-		at := 0
-		for i := range g.Recs {
-			r := &g.Recs[i]
-			if r.Queue.Waiters.Load() > 0 && s.o.Listener != nil {
-				var record []byte
-				if end := at + int(r.Size); end <= len(g.Buf) && !s.o.EnabledAppendPropCRC { // else its end is not there
-					record = g.Buf[at:end]
-				}
-				s.o.Listener(r.Queue, r.QueueOffset, r.TagsCode, record)
-			}
-			at += int(r.room)
-		}
+		s.wake(g)
 	}
 	if n := len(groups); n > 0 {
 		if recs := groups[n-1].Recs; len(recs) > 0 {
@@ -270,6 +267,33 @@ func (s *Store) publish(groups []*Group) {
 			s.dispStamp.Store(last.StoreTimestamp)
 			s.dispatched.Store(last.PhysicalOffset + int64(last.Size))
 		}
+	}
+}
+
+// wake tells the listener of a group's messages on queues that somebody waits at.
+func (s *Store) wake(g *Group) {
+	if s.o.Listener == nil {
+		return
+	}
+	at, lights := 0, g.Lights
+	record := func(r *Rec) []byte {
+		if end := at + int(r.Size); end <= len(g.Buf) && !s.o.EnabledAppendPropCRC { // else its end is not there
+			return g.Buf[at:end]
+		}
+		return nil
+	}
+	for i := range g.Recs {
+		r := &g.Recs[i]
+		if r.Queue.Waiters.Load() > 0 {
+			s.o.Listener(r.Queue, r.QueueOffset, r.TagsCode, record(r))
+		}
+		for _, l := range lights[:r.Light] {
+			if l.Queue.Waiters.Load() > 0 {
+				s.o.Listener(l.Queue, l.QueueOffset, r.TagsCode, record(r))
+			}
+		}
+		lights = lights[r.Light:]
+		at += int(r.room)
 	}
 }
 

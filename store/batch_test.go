@@ -29,7 +29,7 @@ func putInner(t testing.TB, s *Store, topic, tag string, n int32) int64 {
 		props = "TAGS\x01" + tag + "\x02"
 	}
 	g.Buf = appendRecord(nil, &message.Message{Topic: topic, Body: fmt.Appendf(nil, "%d messages", n)}, props, n)
-	g.Recs = []Rec{{Queue: s.Queue(topic, 0), Size: int32(len(g.Buf)), TagsCode: message.TagsCode(tag), Inner: n}}
+	g.Recs = []Rec{{Queue: s.Queue(topic, 0), Size: int32(len(g.Buf)), TagsCode: message.TagsCode(tag), Inner: int16(n)}}
 	put(t, s, g)
 	return g.Recs[0].QueueOffset
 }

@@ -199,6 +199,7 @@ var (
 	qa, qb, qc = queueKey{"A", 0}, queueKey{"A", 2}, queueKey{"B", 1}
 	qd, qs     = queueKey{"Deleted", 0}, queueKey{ScheduleTopic, 1}
 	qe         = queueKey{"Batch", 0} // of the form BatchCQ
+	lx, ly     = "%LMQ%x", "%LMQ%y"   // light queues
 )
 
 // script is the life of a store: queues, batches, delays, rolls of both kinds of file, checkpoints, a topic
@@ -221,6 +222,7 @@ func (r *recorder) script(t *testing.T) {
 	require.NoError(t, s.writeUnits())
 	mixed(6)
 	require.NoError(t, r.tally.deleteTopic(s, qd.topic))
+	require.NoError(t, r.tally.deleteTopic(s, lx))
 	mixed(7)
 	send(part{key: qd, sizes: []int{80}})
 	require.NoError(t, s.checkpoint())
@@ -258,7 +260,7 @@ func (r *recorder) open(t *testing.T, from *simfs.Disk) *Store {
 func (r *recorder) mixed(t *testing.T, s *Store, i int) {
 	send := func(parts ...part) { require.NoError(t, r.tally.put(s, parts...)) }
 	send(part{key: qa, sizes: []int{30 + i*17%200}})
-	send(part{key: qa, sizes: []int{60, 700}}, part{key: qb, sizes: []int{40 + i}}, part{key: qe, sizes: []int{20 + i}})
+	send(part{key: qa, sizes: []int{60, 700}, light: []string{lx, ly}}, part{key: qb, sizes: []int{40 + i}, light: []string{ly}}, part{key: qe, sizes: []int{20 + i}})
 	send(part{key: qc, sizes: []int{20, 300, 20}, unit: true}, part{key: qs, sizes: []int{25}, delay: 1 + i%3})
 }
 
@@ -322,7 +324,11 @@ func (m *moment) hold(t *tally, got map[queueKey][]item, end int64) error {
 func (m *moment) goOn(s *Store, img *simfs.Disk, got map[queueKey][]item) (starts int, err error) {
 	t := m.tally.clone()
 	for _, k := range []queueKey{qa, qc, qd, qe} {
-		if err := t.put(s, part{key: k, sizes: []int{60, 700}, unit: k == qc}); err != nil {
+		var light []string
+		if k == qc {
+			light = []string{ly}
+		}
+		if err := t.put(s, part{key: k, sizes: []int{60, 700}, unit: k == qc, light: light}); err != nil {
 			return starts, fmt.Errorf("writing on: %w", err)
 		}
 	}

@@ -23,6 +23,14 @@
 //   - index: its builder writes entries to files, or reads the log where it has fallen behind;
 //   - commitlog prepares the next file in a goroutine of its own.
 //
+// # Light queues
+//
+// A message may go to light queues (LMQ) as well as to its own (light.go). The append goroutine gives it an offset in
+// each, in the same step, and writes them into the record's properties; units and wake-ups follow as for its own queue.
+// Recovery reads them from there, whether the feature is still on or not: a queue that has lost its units would give
+// offsets twice. A light queue is no different from others otherwise; nothing of it needs a configured topic, and like
+// others it keeps its last file until it is deleted.
+//
 // # Lock order
 //
 // Store.topicsMu, then Queue.mu. Store.inMu, flushMu and dirtyMu are leaves. No lock is held during

@@ -168,8 +168,8 @@ func (l *load) work(rounds int) error {
 	for i := range rounds {
 		var ks []*ticket
 		for _, p := range [][]part{
-			{{key: qa, sizes: []int{200, 300}}, {key: qc, sizes: []int{100, 100}, unit: true}},
-			{{key: qb, sizes: []int{400}}},
+			{{key: qa, sizes: []int{200, 300}, light: []string{lx, ly}}, {key: qc, sizes: []int{100, 100}, unit: true}},
+			{{key: qb, sizes: []int{400}, light: []string{ly}}},
 			{{key: queueKey{fmt.Sprint("T", i), 0}, sizes: []int{20}}},
 		} {
 			k, err := l.t.submit(l.s, p...)

@@ -126,7 +126,7 @@ func (s *Store) flushLate() {
 			}
 			late = append(late, g)
 			f.bytes.Add(-int64(len(g.Buf)))
-			list[i] = &Group{Recs: slices.Clone(g.Recs), Keys: slices.Clone(g.Keys), Owner: nobody{}, at: g.at}
+			list[i] = &Group{Recs: slices.Clone(g.Recs), Keys: slices.Clone(g.Keys), Lights: slices.Clone(g.Lights), Owner: nobody{}, at: g.at}
 		}
 		if next >= 0 {
 			f.late.Reset(next)

@@ -51,7 +51,7 @@ func TestCrashMatrixOfTwoDisks(t *testing.T) {
 		k.SetHook(nil)
 		require.NoError(t, s.Close())
 		require.Len(t, logDirFiles(t, k, simRoot+"/commitlog"), 2)
-		require.Len(t, logDirFiles(t, k, otherMount), 1)
+		require.Len(t, logDirFiles(t, k, otherMount), 2)
 	})
 }
 

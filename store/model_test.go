@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -72,7 +73,7 @@ func runModel(seed uint64, steps int) error {
 	for i := range 1 + r.IntN(4) {
 		w.keys = append(w.keys, queueKey{fmt.Sprint("Topic", i%3), int32(i)})
 	}
-	w.keys = append(w.keys, queueKey{ScheduleTopic, 2}, queueKey{"Batch", 1})
+	w.keys = append(w.keys, queueKey{ScheduleTopic, 2}, queueKey{"Batch", 1}, queueKey{lx, 0})
 	if err := w.start("the first start"); err != nil {
 		return err
 	}
@@ -183,6 +184,8 @@ func (w *world) send() error {
 			}
 			if p.key.topic == ScheduleTopic {
 				p.delay = 3
+			} else if !isBatchTopic(p.key.topic) && w.r.IntN(3) == 0 {
+				p.light = w.lights(p.key.topic)
 			}
 			parts = append(parts, p)
 		}
@@ -198,6 +201,13 @@ func (w *world) send() error {
 		}
 	}
 	return nil
+}
+
+// lights chooses light queues, of which one has messages of its own as well.
+func (w *world) lights(topic string) []string {
+	names := slices.DeleteFunc([]string{lx, ly, "%LMQ%z"}, func(name string) bool { return name == topic })
+	w.r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names[:1+w.r.IntN(len(names))]
 }
 
 func (w *world) stop() error {

@@ -63,6 +63,12 @@ type Options struct {
 	EnabledAppendPropCRC bool `prop:"enabledAppendPropCRC"`
 	ForceVerifyPropCRC   bool `prop:"forceVerifyPropCRC"`
 
+	// Light queues: without one of the first two a message goes to no queue but its own. The quota is for the sender.
+	EnableLmq             bool  `prop:"enableLmq"`
+	EnableMultiDispatch   bool  `prop:"enableMultiDispatch"`
+	EnableLmqQuota        bool  `prop:"enableLmqQuota"`
+	MaxLmqConsumeQueueNum int32 `prop:"maxLmqConsumeQueueNum"` // light queues
+
 	EnableConsumeQueueExt         bool  `prop:"enableConsumeQueueExt"`
 	MappedFileSizeConsumeQueueExt int64 `prop:"mappedFileSizeConsumeQueueExt"` // bytes
 	EnableCalcFilterBitMap        bool  `prop:"enableCalcFilterBitMap"`
@@ -157,6 +163,7 @@ func DefaultOptions() Options {
 		MaxFilterMessageSize:         16000,
 
 		MapperFileSizeBatchConsumeQueue: 300000 * consumequeue.BatchUnitSize,
+		MaxLmqConsumeQueueNum:           20000,
 		MappedFileSizeConsumeQueueExt:   48 << 20, BitMapLengthConsumeQueueExt: 64,
 
 		FileReservedTime: 72, DeleteWhen: "04",

@@ -187,6 +187,7 @@ func (s *Store) loadQueues() error {
 			return err
 		}
 		s.topic(q.Topic).put(q)
+		s.countLight(q, 1)
 	}
 	return nil
 }
@@ -241,11 +242,17 @@ func (s *Store) points(q *consumequeue.Queue, offset int64, u consumequeue.Unit)
 	if errors.Is(err, commitlog.ErrNoRecord) {
 		return false, nil
 	}
-	return err == nil && message.Heads(head, u.PhysicalOffset) && message.Size(head) == int(u.Size) &&
-		int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset, err
+	if err != nil || !message.Heads(head, u.PhysicalOffset) || message.Size(head) != int(u.Size) {
+		return false, err
+	}
+	if message.IsLMQ(q.Topic) {
+		return s.pointsLight(q, offset, u)
+	}
+	return int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset, nil
 }
 
-// each calls fn for the records from start on that have units, with their queues.
+// each calls fn for the records from start on that have units, with their queues; for one that is in light queues
+// too once more with each of them, as it is seen there.
 func (s *Store) each(start int64, fn func(q *consumequeue.Queue, r *message.Record) error) error {
 	w := walker{s: s, sc: s.log.ScanAhead(start), end: s.log.End(), known: map[int64]int64{}}
 	defer w.sc.Close()
@@ -262,7 +269,11 @@ func (s *Store) each(start int64, fn func(q *consumequeue.Queue, r *message.Reco
 			s.noteFiller(&r)
 			continue
 		}
-		if err := fn(s.Queue(r.Topic, r.QueueID), &r); err != nil {
+		q := s.Queue(r.Topic, r.QueueID)
+		if err := fn(q, &r); err != nil {
+			return err
+		}
+		if err := s.eachLight(q, &r, fn); err != nil {
 			return err
 		}
 	}
@@ -368,7 +379,7 @@ func (s *Store) restored(q *consumequeue.Queue, u consumequeue.BatchUnit) error 
 	switch {
 	case q.Batch():
 		s.addBatch(q, u)
-	case s.o.EnableConsumeQueueExt:
+	case s.o.EnableConsumeQueueExt && !message.IsLMQ(q.Topic):
 		s.addExt(q, u.Unit, u.StoreTimestamp, s.bitMap(u.PhysicalOffset))
 	default:
 		s.addUnit(q, u.Unit)

@@ -52,6 +52,7 @@ func (w *roundWriter) run() {
 
 func (w *roundWriter) group(i int, g *Group) {
 	from, at := 0, 0 // Buf[from:at] is ready to be written
+	lights := g.Lights
 	for j := 0; j < len(g.Recs); {
 		n := max(int(g.Recs[j].Unit), 1)
 		unit := int64(0)
@@ -75,10 +76,10 @@ func (w *roundWriter) group(i int, g *Group) {
 			message.Patch(g.Buf[at:], r.QueueOffset, r.PhysicalOffset, r.StoreTimestamp)
 			r.room = r.Size
 			reserved := int(r.room)
-			if r.Inner > 0 {
-				w.inner(r, g.Buf[at:at+reserved])
+			if r.Inner|r.Light != 0 {
+				lights = w.finish(r, g.Buf[at:at+reserved], lights)
 			}
-			if seal := w.s.o.EnabledAppendPropCRC; seal || r.Inner > 0 {
+			if seal := w.s.o.EnabledAppendPropCRC; seal || r.Inner|r.Light != 0 {
 				rec := g.Buf[at : at+int(r.Size) : at+reserved]
 				w.add(g.Buf[from:at])
 				if seal {
@@ -98,12 +99,18 @@ func (w *roundWriter) group(i int, g *Group) {
 	w.add(g.Buf[from:at])
 }
 
-// inner finishes an inner batch whose queue offset is known now: the record holds it once more, in a property.
-func (w *roundWriter) inner(r *Rec, rec []byte) {
+// finish finishes a record that holds offsets in its properties, which are known now: an inner batch its own once
+// more, a message of light queues those that it has there. It returns the lights of the records that follow.
+func (w *roundWriter) finish(r *Rec, rec []byte, lights []Light) []Light {
+	if r.Light > 0 {
+		w.s.assignLights(r, rec, lights[:r.Light])
+		return lights[r.Light:]
+	}
 	r.Size = int32(message.SetInnerBase(rec, r.QueueOffset))
 	if r.Queue.Batch() {
 		r.Queue.Next += int64(r.Inner) - 1
 	}
+	return lights
 }
 
 // seal gives a record its checksum, of which what does not fit the group's buffer is left in tail.
@@ -148,9 +155,14 @@ func (w *roundWriter) flush(i, recs int) {
 func (w *roundWriter) takeBack(i, recs int, err error) {
 	undo := func(g *Group, n int) {
 		w.turnAway(g, err)
+		lights := g.Lights
 		for k := range g.Recs[:n] {
 			r := &g.Recs[k]
 			r.Queue.Next = min(r.Queue.Next, r.QueueOffset)
+			for _, l := range lights[:r.Light] {
+				l.Queue.Next = min(l.Queue.Next, l.QueueOffset)
+			}
+			lights = lights[r.Light:]
 		}
 	}
 	for _, g := range w.groups[w.first:i] {

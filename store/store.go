@@ -39,6 +39,7 @@ type Store struct {
 
 	topics   sync.Map   // string -> *topicQueues
 	topicsMu sync.Mutex // makes and removes entries
+	lights   atomic.Int64
 
 	in         inbox
 	pieces     [][]byte // append goroutine only
@@ -332,6 +333,7 @@ func (s *Store) Queue(topic string, id int32) *consumequeue.Queue {
 	}
 	q := consumequeue.New(s.form(topic), strings.Clone(topic), id)
 	t.put(q)
+	s.countLight(q, 1)
 	return q
 }
 
@@ -376,7 +378,10 @@ func (s *Store) DeleteTopic(topic string) error {
 	s.filesMu.Lock()
 	defer s.filesMu.Unlock()
 	var errs []error
-	v.(*topicQueues).each(func(q *consumequeue.Queue) { errs = append(errs, q.Delete()) })
+	v.(*topicQueues).each(func(q *consumequeue.Queue) {
+		s.countLight(q, -1)
+		errs = append(errs, q.Delete())
+	})
 	errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.Dir, topic)), s.o.FS.RemoveAll(filepath.Join(s.bcq.Dir, topic)))
 	if s.cq.ExtDir != "" {
 		errs = append(errs, s.o.FS.RemoveAll(filepath.Join(s.cq.ExtDir, topic)))

@@ -87,7 +87,8 @@ type part struct {
 	key   queueKey
 	sizes []int // of the bodies
 	unit  bool
-	delay int // level
+	delay int      // level
+	light []string // light queues that get them too
 }
 
 // ticket is a group on its way; it is the group's owner.
@@ -95,6 +96,7 @@ type ticket struct {
 	t    *tally
 	done chan error
 	of   []*sentRef
+	also []*sentRef // of the group's lights
 	told bool
 }
 
@@ -110,14 +112,52 @@ func (k *ticket) Appended(g *Group, err error) {
 		panic("an owner was told twice")
 	}
 	k.told = true
+	lights, also := g.Lights, k.also
 	for i, ref := range k.of {
 		if r := &g.Recs[i]; err == nil {
-			s := &ref.l.sent[ref.n]
-			s.acked, s.at, s.phys, s.end, s.stamp = true, r.QueueOffset, r.PhysicalOffset, r.PhysicalOffset+int64(r.Size), r.StoreTimestamp
+			ref.ack(r, r.QueueOffset)
+			for range r.Light {
+				also[0].ack(r, lights[0].QueueOffset)
+				lights, also = lights[1:], also[1:]
+			}
 		}
 	}
 	k.t.mu.Unlock()
 	k.done <- err
+}
+
+func (ref *sentRef) ack(r *Rec, at int64) {
+	s := &ref.l.sent[ref.n]
+	s.acked, s.at, s.phys, s.end, s.stamp = true, at, r.PhysicalOffset, r.PhysicalOffset+int64(r.Size), r.StoreTimestamp
+}
+
+// lights puts a record into its light queues, the body too: it gets a line for each.
+func (k *ticket) lights(s *Store, g *Group, r *Rec, m *message.Message, props string, names []string) string {
+	if len(names) == 0 {
+		return props
+	}
+	for _, name := range names {
+		key := queueKey{name, 0}
+		l, nr := k.t.current(key)
+		m.Body = append(append(m.Body, '\n'), bodyOf(key, nr, len(l.sent), 0)...)
+		k.also = append(k.also, &sentRef{l, len(l.sent)})
+		l.sent = append(l.sent, sent{})
+		g.Lights = append(g.Lights, Light{Queue: s.LightQueue(name)})
+	}
+	r.Light = int16(len(names))
+	all := message.ParseProperties(props)
+	all.SetMultiDispatch(names)
+	return all.String()
+}
+
+// lineOf returns the part of a body that is for one queue.
+func lineOf(k queueKey, body []byte) string {
+	for line := range strings.SplitSeq(string(body), "\n") {
+		if strings.HasPrefix(line, k.topic+"/") {
+			return line
+		}
+	}
+	return string(body)
 }
 
 // submit gives a group to s. What Submit refuses was never sent.
@@ -138,9 +178,9 @@ func (t *tally) submit(s *Store, parts ...part) (*ticket, error) {
 			m := message.Message{Topic: p.key.topic, QueueID: p.key.id, Body: bodyOf(p.key, nr, n, size)}
 			r := Rec{Queue: s.Queue(p.key.topic, p.key.id), TagsCode: message.TagsCode("a")}
 			if isBatchTopic(m.Topic) {
-				r.Inner = int32(n % 4) // 0: a plain record
+				r.Inner = int16(n % 4) // 0: a plain record
 			}
-			g.Buf = appendRecord(g.Buf, &m, props, r.Inner)
+			g.Buf = appendRecord(g.Buf, &m, k.lights(s, g, &r, &m, props, p.light), int32(r.Inner))
 			r.Size = int32(len(g.Buf) - from)
 			keys := len(g.Keys)
 			g.Keys = index.AppendHashes(g.Keys, p.key.topic, "", "", tag)
@@ -157,8 +197,10 @@ func (t *tally) submit(s *Store, parts ...part) (*ticket, error) {
 		}
 	}
 	if err := s.Submit(g); err != nil {
-		for i := len(k.of) - 1; i >= 0; i-- {
-			k.of[i].l.sent = k.of[i].l.sent[:k.of[i].n]
+		for _, refs := range [][]*sentRef{k.of, k.also} {
+			for i := len(refs) - 1; i >= 0; i-- {
+				refs[i].l.sent = refs[i].l.sent[:refs[i].n]
+			}
 		}
 		return nil, err
 	}
@@ -249,7 +291,11 @@ func dumpQueue(s *Store, q *consumequeue.Queue, out map[queueKey][]item) error {
 			if err != nil {
 				return fmt.Errorf("%v at %d: %w", k, at, err)
 			}
-			want := s.entry(q, &r)
+			own := r
+			if light, ok := r.LightOffset(k.topic); ok && k.id == 0 {
+				own.Topic, own.QueueID, own.QueueOffset = k.topic, k.id, light
+			}
+			want := s.entry(q, &own)
 			u, ok, err := unitWindows{}.coverAt(q, at+int64(want.Messages)-1)
 			if !q.Batch() {
 				u.Base, u.StoreTimestamp = at, want.StoreTimestamp
@@ -260,10 +306,10 @@ func dumpQueue(s *Store, q *consumequeue.Queue, out map[queueKey][]item) error {
 			if base := message.GetProperty(r.Properties, message.PropertyInnerBase); base != "" && base != fmt.Sprint(at) {
 				return fmt.Errorf("%v at %d: the record has %v", k, at, r.Properties)
 			}
-			if r.Topic != k.topic || r.QueueID != k.id || r.QueueOffset != at {
-				return fmt.Errorf("%v at %d holds the message of %s-%d at %d", k, at, r.Topic, r.QueueID, r.QueueOffset)
+			if own.Topic != k.topic || own.QueueID != k.id || own.QueueOffset != at {
+				return fmt.Errorf("%v at %d holds the message of %s-%d at %d", k, at, own.Topic, own.QueueID, own.QueueOffset)
 			}
-			out[k] = append(out[k], item{string(r.Body), at, r.PhysicalOffset, r.StoreTimestamp})
+			out[k] = append(out[k], item{lineOf(k, r.Body), at, r.PhysicalOffset, r.StoreTimestamp})
 			b = b[r.Size:]
 			at += int64(want.Messages)
 		}

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 )
@@ -42,7 +43,7 @@ func (h *Handlers) cleanUnusedTopic(r *mux.Request) (*protocol.Command, error) {
 	var problems []error
 	var names []string
 	for _, name := range h.o.Cleaner.Topics() {
-		if h.o.Topics.Get(name) == nil && !h.o.Topics.IsSystem(name) {
+		if h.o.Topics.Get(name) == nil && !h.o.Topics.IsSystem(name) && !message.IsLMQ(name) {
 			names = append(names, name)
 			problems = append(problems, h.o.Store.DeleteTopic(name))
 		}

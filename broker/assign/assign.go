@@ -204,6 +204,9 @@ const routeWait = 5 * time.Second
 // queues returns the queues of a topic on all brokers, in order, as of at most PollEvery ago. When no
 // name server answers, what was known before is good enough.
 func (a *Assigner) queues(topic string) ([]message.MessageQueue, bool) {
+	if message.IsLMQ(topic) { // no name server knows of it
+		return []message.MessageQueue{{Topic: strings.Clone(topic), BrokerName: a.o.BrokerName}}, true
+	}
 	now := time.Now()
 	a.mu.Lock()
 	known, ok := a.routes[topic]

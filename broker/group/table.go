@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/broker/internal/conftable"
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
@@ -27,6 +28,8 @@ type Options struct {
 	// EnableCreateSysGroup lets groups whose name begins with CID_RMQ_SYS_ be made on first use even
 	// where AutoCreateSubscriptionGroup does not.
 	EnableCreateSysGroup bool
+	// EnableLmq makes every name that begins with %LMQ% a group with default settings. None of them is kept.
+	EnableLmq bool
 	// StateVersion is the state machine's version for the data version; nil means 0.
 	StateVersion func() int64
 }
@@ -67,7 +70,7 @@ func (t *Table) Sync() error { return t.t.Sync() }
 // options and the name allow it; else nil. It must not be changed.
 // Java: SubscriptionGroupManager.findSubscriptionGroupConfig.
 func (t *Table) Get(group string) *body.SubscriptionGroupConfig {
-	if c := t.t.Get(group); c != nil {
+	if c := t.Peek(group); c != nil {
 		return c
 	}
 	if !t.autoCreate.Load() && !(t.o.EnableCreateSysGroup && IsSystem(group)) {
@@ -84,10 +87,18 @@ func (t *Table) Get(group string) *body.SubscriptionGroupConfig {
 }
 
 // Peek returns a group's configuration, nil when there is none. It must not be changed.
-func (t *Table) Peek(group string) *body.SubscriptionGroupConfig { return t.t.Get(group) }
+func (t *Table) Peek(group string) *body.SubscriptionGroupConfig {
+	if t.light(group) {
+		return newConfig(strings.Clone(group))
+	}
+	return t.t.Get(group)
+}
+
+// light reports whether a group is one of light queues. Java: LmqSubscriptionGroupManager.
+func (t *Table) light(group string) bool { return t.o.EnableLmq && message.IsLMQ(group) }
 
 // Contains reports whether there is such a group.
-func (t *Table) Contains(group string) bool { return t.t.Get(group) != nil }
+func (t *Table) Contains(group string) bool { return t.light(group) || t.t.Get(group) != nil }
 
 // Len returns the number of groups.
 func (t *Table) Len() int { return t.t.Len() }

@@ -43,6 +43,9 @@ func (t *Table) Update(configs ...*body.SubscriptionGroupConfig) error {
 }
 
 func (t *Table) update(wanted *body.SubscriptionGroupConfig) error {
+	if t.light(wanted.GroupName) {
+		return nil // as it is, without a word, as by Java
+	}
 	_, err := t.t.Update(wanted.GroupName, func(current *body.SubscriptionGroupConfig) (*body.SubscriptionGroupConfig, error) {
 		var old map[string]string
 		if current != nil {

@@ -12,7 +12,7 @@ import (
 const separator = "@"
 
 func (t *Table) load() error {
-	_, err := fsys.ReadConfig(t.o.Path, t.o.Logger, func(data []byte) error {
+	read := func(data []byte) error {
 		var f body.ConsumerOffsetTable
 		if err := body.Unmarshal(data, &f); err != nil {
 			return err
@@ -22,7 +22,14 @@ func (t *Table) load() error {
 		}
 		t.put(&f)
 		return nil
-	})
+	}
+	there, err := fsys.ReadConfig(t.o.Path, t.o.Logger, read)
+	if err == nil && !there && t.o.Former != "" {
+		if there, err = fsys.ReadConfig(t.o.Former, t.o.Logger, read); there && err == nil {
+			t.o.Logger.Info().Str("file", t.o.Former).Msg("with enableLmq the offsets are in lmqConsumerOffset.json from now on; those of this file are taken over")
+			t.changes.Add(1)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("cannot load consumer offsets: %w", err)
 	}
@@ -44,6 +51,11 @@ func (t *Table) put(f *body.ConsumerOffsetTable) {
 		q := t.committed.at(group, topic)
 		for id, offset := range offsets {
 			q.set(int32(id), offset)
+		}
+	}
+	for key, offset := range f.LmqOffsetTable {
+		if topic, group, ok := strings.Cut(key, separator); ok {
+			t.committed.at(group, topic).set(0, offset)
 		}
 	}
 	t.version.Lock()
@@ -71,11 +83,12 @@ func (t *Table) Persist() error {
 	return nil
 }
 
-// Wire is what Java 5.5.0 writes to consumerOffset.json and answers to GET_ALL_CONSUMER_OFFSET (43). Only
+// Wire is what Java 5.5.0 writes to consumerOffset.json, or lmqConsumerOffset.json, and answers to GET_ALL_CONSUMER_OFFSET (43). Only
 // the data version and OffsetTable, "topic@group" to queue to offset, are ever read back.
 type Wire struct {
 	DataVersion     body.DataVersion              `json:"dataVersion"`
 	GroupTopicMap   map[string][]string           `json:"groupTopicMap"`
+	LmqOffsetTable  *map[string]int64             `json:"lmqOffsetTable,omitempty"` // topic@group; with enableLmq
 	OffsetTable     map[string]body.IntMap[int64] `json:"offsetTable"`
 	PullOffsetTable map[string]body.IntMap[int64] `json:"pullOffsetTable"`
 }
@@ -84,7 +97,17 @@ type Wire struct {
 func (t *Table) Wire() *Wire {
 	f := &Wire{DataVersion: t.DataVersion(), OffsetTable: map[string]body.IntMap[int64]{},
 		PullOffsetTable: map[string]body.IntMap[int64]{}, GroupTopicMap: map[string][]string{}}
+	light := map[string]int64{}
+	if t.o.Former != "" {
+		f.LmqOffsetTable = &light
+	}
 	t.committed.each(func(topic, group string, q *queues) {
+		if t.light(group) {
+			if offset, ok := q.get(0); ok {
+				light[topic+separator+group] = offset
+			}
+			return
+		}
 		f.OffsetTable[topic+separator+group] = wireQueues(q)
 		f.GroupTopicMap[group] = append(f.GroupTopicMap[group], topic)
 	})

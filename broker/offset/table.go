@@ -19,12 +19,17 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/broker/internal/strmap"
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
 // Options are what a Table needs. The names are those of Java's BrokerConfig.
 type Options struct {
-	Path   string // .../config/consumerOffset.json
+	Path string // .../config/consumerOffset.json
+	// Former is set with enableLmq: Path is then .../lmqConsumerOffset.json, which has the offsets of groups of light
+	// queues in a table of its own, and Former the file read when there is no such file yet. Java, whose groups begin
+	// anew then, forgets all offsets.
+	Former string
 	Logger zerolog.Logger
 	// ConsumerOffsetUpdateVersionStep is after how many commits the data version changes; 0: 500.
 	ConsumerOffsetUpdateVersionStep int64
@@ -76,6 +81,9 @@ func (t *Table) Close() error { return t.Persist() }
 // Commit stores the offset of a group's queue, whether it is larger than the present one or not. client
 // is for the log. Java: ConsumerOffsetManager.commitOffset.
 func (t *Table) Commit(client, group, topic string, queueID int32, offset int64) {
+	if t.light(group) {
+		queueID = 0
+	}
 	old := t.committed.at(group, topic).set(queueID, offset)
 	if offset < old {
 		t.o.Logger.Warn().Str("client", client).Str("group", group).Str("topic", topic).Int32("queueId", queueID).Int64("offset", offset).Int64("stored", old).
@@ -91,6 +99,9 @@ func (t *Table) Commit(client, group, topic string, queueID int32, offset int64)
 // committed one. false means there is none; a negative offset counts as none.
 // Java: ConsumerOffsetManager.queryOffset.
 func (t *Table) Query(group, topic string, queueID int32) (int64, bool) {
+	if t.light(group) {
+		queueID = 0
+	}
 	if t.o.UseServerSideResetOffset && t.resets.pending.Load() > 0 {
 		if offset, ok := t.resets.get(group, topic, queueID); ok {
 			return offset, true
@@ -103,6 +114,10 @@ func (t *Table) Query(group, topic string, queueID int32) (int64, bool) {
 	}
 	return -1, false
 }
+
+// light reports whether a group is one of light queues: it has one offset in a topic, whatever the queue.
+// Java: LmqConsumerOffsetManager.
+func (t *Table) light(group string) bool { return t.o.Former != "" && message.IsLMQ(group) }
 
 // CommitPull notes from where a group pulled last. It is not stored.
 func (t *Table) CommitPull(group, topic string, queueID int32, offset int64) {

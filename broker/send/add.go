@@ -31,7 +31,7 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 	if cmd.Body == nil {
 		return protocol.Errorf(protocol.MessageIllegal, "the message body is empty")
 	}
-	buf, recs, keys, text := len(b.Buf), len(b.Recs), len(b.Keys), len(b.text)
+	buf, recs, keys, text, lights := len(b.Buf), len(b.Recs), len(b.Keys), len(b.text), len(b.Lights)
 	m := message.Message{Topic: h.Topic, QueueID: h.QueueID, Flag: h.Flag, SysFlag: h.SysFlag, BornTimestamp: h.BornTimestamp,
 		BornHost: from, StoreHost: s.storeHost, ReconsumeTimes: h.ReconsumeTimes, Body: cmd.Body}
 	if m.QueueID < 0 {
@@ -45,7 +45,7 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 		err = s.addSingle(b, &r, cmd, h, topic, &m)
 	}
 	if err != nil {
-		b.Buf, b.Recs, b.Keys, b.text = b.Buf[:buf], b.Recs[:recs], b.Keys[:keys], b.text[:text]
+		b.Buf, b.Recs, b.Keys, b.text, b.Lights = b.Buf[:buf], b.Recs[:recs], b.Keys[:keys], b.text[:text], b.Lights[:lights]
 		return err
 	}
 	r.bytes = int32(len(b.Buf) - buf)
@@ -73,6 +73,8 @@ type props struct {
 	timer, timed bool
 	inner        bool // INNER_NUM, which no client may set
 	tran         bool
+	lights       string // INNER_MULTI_DISPATCH
+	lightOffset  bool   // INNER_MULTI_QUEUE_OFFSET, which is the broker's to set
 }
 
 func scan(text string) props {
@@ -98,6 +100,10 @@ func scan(text string) props {
 			p.timed = true
 		case message.PropertyInnerNum:
 			p.inner = true
+		case message.PropertyMultiDispatch:
+			p.lights = value
+		case message.PropertyMultiQueueOffset:
+			p.lightOffset, p.odd = true, true
 		}
 		return true
 	})
@@ -137,6 +143,10 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 	if p.inner {
 		return s.illegal()
 	}
+	light, err := s.lightQueues(h.Topic, p.lights)
+	if err != nil {
+		return err
+	}
 	var now time.Time
 	if p.uniq == "" {
 		now = time.Now()
@@ -158,7 +168,7 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 	}
 	if p.odd {
 		all := message.ParseProperties(text)
-		for _, name := range []string{message.PropertyMsgRegion, message.PropertyTraceOn, message.PropertyCluster, message.PropertyPopCK, message.PropertyCRC32} {
+		for _, name := range []string{message.PropertyMsgRegion, message.PropertyTraceOn, message.PropertyCluster, message.PropertyPopCK, message.PropertyCRC32, message.PropertyMultiQueueOffset} {
 			all.Delete(name)
 		}
 		text = all.String()
@@ -169,6 +179,16 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 			return err
 		}
 		text = all.String()
+	}
+	if len(light) > 0 && m.Topic == h.Topic { // else it goes there when it comes back to its topic
+		if err := s.checkQuota(light); err != nil {
+			return err
+		}
+		all := message.ParseProperties(text)
+		all.Set(message.PropertyUniqKey, b.str(r.id))
+		p.uniq = b.str(r.id)
+		s.broker(&all)
+		text = s.intoLights(b, &rec, &all, light)
 	}
 	return s.addRecord(b, r, m, rec, text, &p)
 }
@@ -209,9 +229,11 @@ func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec,
 		uniq = b.str(r.id)
 		b.Buf = message.AppendProperty(b.Buf, message.PropertyUniqKey, uniq)
 	}
-	b.Buf = message.AppendProperty(b.Buf, message.PropertyMsgRegion, s.o.RegionID)
-	b.Buf = message.AppendProperty(b.Buf, message.PropertyTraceOn, strconv.FormatBool(s.o.TraceOn))
-	b.Buf = message.AppendProperty(b.Buf, message.PropertyCluster, s.o.ClusterName)
+	if rec.Light == 0 { // else they are there, in Java's order
+		b.Buf = message.AppendProperty(b.Buf, message.PropertyMsgRegion, s.o.RegionID)
+		b.Buf = message.AppendProperty(b.Buf, message.PropertyTraceOn, strconv.FormatBool(s.o.TraceOn))
+		b.Buf = message.AppendProperty(b.Buf, message.PropertyCluster, s.o.ClusterName)
+	}
 	if rec.Inner > 0 {
 		b.Buf = message.AppendProperty(b.Buf, message.PropertyInnerNum, strconv.Itoa(int(rec.Inner)))
 		b.Buf = message.AppendInnerBase(b.Buf)
@@ -261,6 +283,12 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, top
 		m.Flag, m.Body = item.Flag, item.Body
 		at := len(b.Buf)
 		properties := item.Properties
+		p := scan(properties)
+		if p.lightOffset { // messages of a batch go to no light queue
+			all := message.ParseProperties(properties)
+			all.Delete(message.PropertyMultiQueueOffset)
+			properties = all.String()
+		}
 		if strings.HasSuffix(properties, "\x00") {
 			properties += "\x02" // or recovery would take the record for one that a crash tore
 		}
@@ -270,7 +298,6 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, top
 		if b.Buf, err = message.AppendRecord(b.Buf, m, properties); err != nil {
 			return s.illegal()
 		}
-		p := scan(item.Properties)
 		b.Recs = append(b.Recs, store.Rec{Queue: q, Size: int32(len(b.Buf) - at), TagsCode: message.TagsCode(p.tags), Keys: b.addKeys(m.Topic, p.uniq, p.keys, p.tags)})
 	}
 	if len(b.Recs) == first || !s.o.Store.Fits(len(b.Buf)-start) {

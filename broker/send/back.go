@@ -137,6 +137,13 @@ func (s *Sender) PutDelayed(m *message.Message, p message.Properties, done func(
 // once, on a goroutine of the store, unless Put returns an error; it must not block.
 func (s *Sender) Put(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error {
 	b := s.take(nil)
+	p := scan(properties)
+	if light, err := s.lightQueues(m.Topic, p.lights); len(light) > 0 {
+		all := message.ParseProperties(properties)
+		properties = s.intoLights(b, &rec, &all, light)
+	} else if err != nil { // from a time without enableLmq, or of Java's
+		s.o.Logger.Error().Err(err).Str("topic", m.Topic).Msg("a message of the broker's store names light queues that cannot be, it goes to none")
+	}
 	buf, err := message.AppendRecord(b.Buf, m, properties)
 	if err != nil || !s.o.Store.Fits(len(buf)) {
 		s.give(b)
@@ -145,7 +152,6 @@ func (s *Sender) Put(m *message.Message, properties string, rec store.Rec, done 
 	b.Buf = buf
 	rec.Queue = s.o.Store.Queue(m.Topic, m.QueueID)
 	rec.Size = int32(len(buf))
-	p := scan(properties)
 	rec.Keys = b.addKeys(m.Topic, p.uniq, p.keys, p.tags)
 	b.Recs = append(b.Recs, rec)
 	b.done = done

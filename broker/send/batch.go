@@ -53,6 +53,8 @@ const keepBatch = 2 << 20
 func (s *Sender) give(b *batch) {
 	b.conn, b.req, b.done = nil, nil, nil
 	clear(b.Recs)
+	clear(b.Lights)
+	b.Lights = b.Lights[:0]
 	b.Recs, b.Keys, b.reqs, b.text = b.Recs[:0], b.Keys[:0], b.reqs[:0], b.text[:0]
 	if cap(b.Buf) > keepBatch {
 		b.Buf = nil

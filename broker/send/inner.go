@@ -13,7 +13,7 @@ import (
 
 // brokerProperties are those of an inner batch that are the broker's to set.
 var brokerProperties = []string{message.PropertyMsgRegion, message.PropertyTraceOn, message.PropertyCluster, message.PropertyPopCK,
-	message.PropertyCRC32, message.PropertyInnerNum, message.PropertyInnerBase}
+	message.PropertyCRC32, message.PropertyInnerNum, message.PropertyInnerBase, message.PropertyMultiQueueOffset}
 
 // addInner stores a batch for a batch queue as it came, in one record with the properties of the request. Java's
 // broker counts the messages in it by their sizes alone; here all of them must be whole, or no consumer could take
@@ -43,5 +43,5 @@ func (s *Sender) addInner(b *batch, r *sent, h *header.SendMessageRequestV2, top
 		all.Delete(name)
 	}
 	r.id, r.inner = b.keep(p.uniq), int32(count)
-	return s.addRecord(b, r, m, store.Rec{TagsCode: message.TagsCode(p.tags), Inner: r.inner}, all.String(), &p)
+	return s.addRecord(b, r, m, store.Rec{TagsCode: message.TagsCode(p.tags), Inner: int16(count)}, all.String(), &p)
 }

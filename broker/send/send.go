@@ -93,6 +93,8 @@ type Sender struct {
 	maxBody   int
 	batches   sync.Pool
 	maxLevel  int
+	lmq       bool
+	maxLights int // -1: no limit
 	refused   refusals
 }
 
@@ -100,6 +102,11 @@ type Sender struct {
 func New(o Options) *Sender {
 	s := &Sender{o: o, storeHost: message.HostOf(o.StoreHost), keys: message.NewUniqKeys(o.StoreHost.Addr(), uint32(time.Now().UnixNano()))}
 	s.maxBody = int(o.Store.Options().MaxMessageSize)
+	so := o.Store.Options()
+	s.lmq, s.maxLights = so.EnableLmq && so.EnableMultiDispatch, -1
+	if so.EnableLmqQuota {
+		s.maxLights = int(so.MaxLmqConsumeQueueNum)
+	}
 	s.maxLevel = len(o.Store.DelayLevels())
 	s.replyHead, s.lateHead = s.head(protocol.Success), s.head(protocol.FlushDiskTimeout)
 	s.batches.New = func() any { return &batch{s: s} }

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/skylarkmq/skylark/broker/internal/strmap"
+	"github.com/skylarkmq/skylark/remoting/message"
 )
 
 // Counter counts one topic's puts, or one group's gets of a topic, or the messages it sent back. A caller
@@ -91,7 +92,16 @@ func (s *Stats) Miss() { s.misses.Add(1) }
 // SendBack counts a message that a group sent back.
 func (s *Stats) SendBack(groupName, topicName string) { s.GroupBack(groupName, topicName).Add(1, 0) }
 
+// fold returns the name under which a topic or group is counted.
+func (s *Stats) fold(name string) string {
+	if s.o.FoldLMQ && message.IsLMQ(name) {
+		return message.LMQPrefix
+	}
+	return name
+}
+
 func (s *Stats) topic(name string) *topic {
+	name = s.fold(name)
 	if t := s.topics.Load(name); t != nil {
 		return t
 	}
@@ -109,6 +119,7 @@ func (s *Stats) topic(name string) *topic {
 
 func (s *Stats) group(groupName, topicName string) *group {
 	t := s.topic(topicName)
+	groupName = s.fold(groupName)
 	if g := t.groups.Load(groupName); g != nil {
 		return g
 	}

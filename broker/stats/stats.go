@@ -26,6 +26,9 @@ type Options struct {
 	ClusterName string
 	// IsSystem reports the broker's own topics, which the totals of a day leave out; nil: none is.
 	IsSystem func(topic string) bool
+	// FoldLMQ counts all light queues as one topic, %LMQ%, and all their groups as one group of that name: there may be
+	// any number of them. Java: LmqBrokerStatsManager without enableLmqStats.
+	FoldLMQ bool
 	// Now is the clock; nil: time.Now. Days begin at midnight of its location.
 	Now func() time.Time
 }

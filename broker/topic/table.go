@@ -8,11 +8,13 @@ package topic
 
 import (
 	"maps"
+	"strings"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/broker/internal/conftable"
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
@@ -31,6 +33,8 @@ type Options struct {
 	MsgTraceTopicName     string // empty: RMQ_SYS_TRACE_TOPIC
 	TimerWheelEnable      bool
 	ReviveQueueNum        int32
+	// EnableLmq makes every name that begins with %LMQ% a topic of one queue. None of them is kept.
+	EnableLmq bool
 	// StateVersion is the state machine's version for the data version; nil means 0.
 	StateVersion func() int64
 	// OnChange is told of topics that were made, changed or deleted, on the goroutine that did it, when
@@ -77,7 +81,15 @@ func (t *Table) Close() error { return t.t.Close() }
 func (t *Table) Sync() error { return t.t.Sync() }
 
 // Get returns a topic's configuration, nil when there is no such topic. It must not be changed.
-func (t *Table) Get(topic string) *body.TopicConfig { return t.t.Get(topic) }
+func (t *Table) Get(topic string) *body.TopicConfig {
+	if t.light(topic) {
+		return newConfig(strings.Clone(topic), 1, PermRead|PermWrite)
+	}
+	return t.t.Get(topic)
+}
+
+// light reports whether a topic is a light queue. Java: LmqTopicConfigManager.
+func (t *Table) light(topic string) bool { return t.o.EnableLmq && message.IsLMQ(topic) }
 
 // IsOrder reports whether a topic is an ordered one.
 func (t *Table) IsOrder(topic string) bool {
@@ -105,7 +117,7 @@ func (t *Table) SetAutoCreate(enable bool) { t.autoCreate.Store(enable) }
 // most queueNums queues, and the template's perm without INHERIT. It returns nil when that is not
 // allowed. remote is for the log. Java: TopicConfigManager.createTopicInSendMessageMethod.
 func (t *Table) CreateInSend(topic, defaultTopic, remote string, queueNums, sysFlag int32) *body.TopicConfig {
-	if c := t.t.Get(topic); c != nil {
+	if c := t.Get(topic); c != nil {
 		return c
 	}
 	template := t.t.Get(defaultTopic)
@@ -155,6 +167,9 @@ func (t *Table) CreateRetry(topic string, queueNums, perm int32, order bool, sys
 }
 
 func (t *Table) create(topic string, makeNew func(name string) *body.TopicConfig) *body.TopicConfig {
+	if t.light(topic) {
+		return t.Get(topic)
+	}
 	c, created := t.t.Create(topic, makeNew)
 	if created {
 		t.o.Logger.Info().Str("topic", c.TopicName).Int32("queues", c.WriteQueueNums).Int32("perm", c.Perm).Msg("topic made")

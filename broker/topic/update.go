@@ -69,6 +69,9 @@ func (t *Table) Update(configs ...*body.TopicConfig) (changed bool, err error) {
 }
 
 func (t *Table) update(wanted *body.TopicConfig) (bool, error) {
+	if t.light(wanted.TopicName) {
+		return false, nil // as it is, without a word, as by Java
+	}
 	changed, err := t.t.Update(wanted.TopicName, func(current *body.TopicConfig) (*body.TopicConfig, error) {
 		var old map[string]string
 		if current != nil {

@@ -5,9 +5,6 @@ import (
 	"strconv"
 )
 
-// innerBaseDigits is the room for a queue offset in decimal.
-const innerBaseDigits = 19
-
 // AppendInnerBase appends, as the last property of an inner batch, INNER_BASE with room for its value, the queue
 // offset that only the appender knows. SetInnerBase fills it in.
 func AppendInnerBase(dst []byte) []byte {
@@ -17,9 +14,9 @@ func AppendInnerBase(dst []byte) []byte {
 // SetInnerBase sets the INNER_BASE that AppendInnerBase left at the end of rec, a whole record, and returns the
 // record's size, which is less by the digits that the offset does not need.
 func SetInnerBase(rec []byte, queueOffset int64) int {
-	at := len(rec) - innerBaseDigits - 1
+	at := len(rec) - offsetDigits - 1
 	value := strconv.AppendInt(rec[at:at], queueOffset, 10)
-	saved := innerBaseDigits - len(value)
+	saved := offsetDigits - len(value)
 	rec[at+len(value)] = PropertySeparator
 	size := len(rec) - saved
 	binary.BigEndian.PutUint32(rec, uint32(size))

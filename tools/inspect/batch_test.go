@@ -36,7 +36,7 @@ func putBatch(t testing.TB, s *store.Store, n int32) {
 	b, err := message.AppendRecord(nil, &m, string(props))
 	require.NoError(t, err)
 	k.wg.Add(1)
-	require.NoError(t, s.Submit(&store.Group{Owner: k, Buf: b, Recs: []store.Rec{{Queue: s.Queue("Batch", 0), Size: int32(len(b)), TagsCode: 97, Inner: n}}}))
+	require.NoError(t, s.Submit(&store.Group{Owner: k, Buf: b, Recs: []store.Rec{{Queue: s.Queue("Batch", 0), Size: int32(len(b)), TagsCode: 97, Inner: int16(n)}}}))
 	k.wg.Wait()
 	require.NoError(t, k.err)
 }

@@ -191,7 +191,22 @@ func (c *checker) dispatch(at int64, r *message.Record) error {
 	if r.SysFlag&message.SysFlagInnerBatch != 0 {
 		return nil // of a topic that was deleted
 	}
-	return c.record(c.queue(queueKey{r.Topic, r.QueueID}), r)
+	return eachPlace(r, func(k queueKey, r *message.Record) error { return c.record(c.queue(k), r) })
+}
+
+// eachPlace calls fn for each simple queue that a record is in, with the record as it is seen there: its own, and
+// light ones. Java: ConsumeQueue.multiDispatchLmqQueue.
+func eachPlace(r *message.Record, fn func(k queueKey, r *message.Record) error) error {
+	err := fn(queueKey{r.Topic, r.QueueID}, r)
+	r.EachLight(func(name string, offset int64) bool {
+		if err == nil && (name != r.Topic || r.QueueID != 0) {
+			seen := *r
+			seen.QueueOffset = offset
+			err = fn(queueKey{name, 0}, &seen)
+		}
+		return err == nil
+	})
+	return err
 }
 
 // sorted returns all queues by topic and id.
@@ -275,10 +290,11 @@ func (c *checker) pointsTo(q *queue, n int64, u lost) (target, error) {
 	if err != nil {
 		return itsRecord, err
 	}
-	// A light queue holds units of records that belong to other topics. Java: MultiDispatch.
-	if r != nil && r.Size == int(u.size) &&
-		(r.Topic == q.topic && r.QueueID == q.id && r.QueueOffset == n || strings.HasPrefix(q.topic, "%LMQ%")) {
-		return itsRecord, nil // compared when the walk met it
+	if r != nil && r.Size == int(u.size) {
+		_, light := r.LightOffset(q.topic)
+		if r.Topic == q.topic && r.QueueID == q.id && r.QueueOffset == n || light && q.id == 0 {
+			return itsRecord, nil // compared when the walk met it
+		}
 	}
 	return otherRecord, nil
 }

@@ -134,10 +134,14 @@ func (b *builder) run() error {
 		if t := r.SysFlag & message.SysFlagTransaction; t == message.SysFlagPrepared || t == message.SysFlagRollback || r.SysFlag&message.SysFlagInnerBatch != 0 {
 			continue
 		}
-		if x := b.set[queueKey{r.Topic, r.QueueID}]; x != nil && r.QueueOffset >= 0 {
-			if err := b.record(x, r); err != nil {
-				return err
+		err := eachPlace(r, func(k queueKey, r *message.Record) error {
+			if x := b.set[k]; x != nil && r.QueueOffset >= 0 {
+				return b.record(x, r)
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if w.err != nil {

@@ -101,17 +101,10 @@ func (c *checker) readConfigs() error {
 
 // checkOffsets compares the stored consumer offsets with the queues.
 func (c *checker) checkOffsets() error {
-	path := filepath.Join(c.v.root, "config", "consumerOffset.json")
-	var t body.ConsumerOffsetTable
-	if c.table(path, &t) {
-		for _, key := range sortedKeys(t.OffsetTable) {
-			topic, _, _ := strings.Cut(key, "@")
-			for id, offset := range t.OffsetTable[key] {
-				c.offset(path, key, queueKey{topic, int32(id)}, offset)
-			}
-		}
+	for _, name := range []string{"consumerOffset.json", "lmqConsumerOffset.json"} { // the second one with enableLmq
+		c.consumerOffsets(filepath.Join(c.v.root, "config", name))
 	}
-	path = filepath.Join(c.v.root, "config", "delayOffset.json")
+	path := filepath.Join(c.v.root, "config", "delayOffset.json")
 	var d body.DelayOffsetTable
 	if c.table(path, &d) {
 		for level, offset := range d.OffsetTable {
@@ -119,6 +112,23 @@ func (c *checker) checkOffsets() error {
 		}
 	}
 	return nil
+}
+
+func (c *checker) consumerOffsets(path string) {
+	var t body.ConsumerOffsetTable
+	if !c.table(path, &t) {
+		return
+	}
+	for _, key := range sortedKeys(t.OffsetTable) {
+		topic, _, _ := strings.Cut(key, "@")
+		for id, offset := range t.OffsetTable[key] {
+			c.offset(path, key, queueKey{topic, int32(id)}, offset)
+		}
+	}
+	for _, key := range sortedKeys(t.LmqOffsetTable) {
+		topic, _, _ := strings.Cut(key, "@")
+		c.offset(path, key, queueKey{topic, 0}, t.LmqOffsetTable[key])
+	}
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -8,7 +8,7 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
-/** Verb litepull: DefaultLitePullConsumer with subscribe, or with assign and seek. */
+/** Verb litepull: DefaultLitePullConsumer with subscribe, or with assign and seek; light: a light queue beside topic. */
 final class LitePull {
     private LitePull() {
     }
@@ -20,6 +20,7 @@ final class LitePull {
         long seek = args.longValue("seek", 0);
         String tag = args.get("tag", "*");
         String sql = args.get("sql", null);
+        String light = args.get("light", null);
         DefaultLitePullConsumer consumer = Driver.patient(new DefaultLitePullConsumer(args.need("group")));
         consumer.setNamesrvAddr(args.need("namesrv"));
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
@@ -34,6 +35,12 @@ final class LitePull {
         if (assign) {
             Collection<MessageQueue> queues = consumer.fetchMessageQueues(topic);
             List<MessageQueue> list = new ArrayList<>(queues);
+            if (light != null) { // no name server knows of it; asking for the topic tells the client where the broker is
+                consumer.committed(list.get(0));
+                String broker = list.get(0).getBrokerName();
+                list.clear();
+                list.add(new MessageQueue(light, broker, 0));
+            }
             consumer.assign(list);
             for (MessageQueue q : list) {
                 seek(consumer, q, seek);

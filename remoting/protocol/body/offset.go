@@ -5,6 +5,7 @@ package body
 type ConsumerOffsetTable struct {
 	DataVersion     DataVersion              `json:"dataVersion"`
 	GroupTopicMap   map[string][]string      `json:"groupTopicMap,omitempty"`
+	LmqOffsetTable  map[string]int64         `json:"lmqOffsetTable,omitempty"` // "topic@group"; lmqConsumerOffset.json
 	OffsetTable     map[string]IntMap[int64] `json:"offsetTable"`
 	PullOffsetTable map[string]IntMap[int64] `json:"pullOffsetTable,omitempty"`
 }
