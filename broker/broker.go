@@ -29,7 +29,6 @@ import (
 	"github.com/skylarkmq/skylark/broker/transaction"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
-	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/server"
 	"github.com/skylarkmq/skylark/store"
@@ -178,21 +177,6 @@ func (b *Broker) openTables() error {
 
 // compileFilter keeps with a subscription what pulling needs of it.
 func compileFilter(d *body.SubscriptionData) any { return pull.NewFilter(d) }
-
-// popFilter returns what POP is to give of a topic, nil for everything.
-func popFilter(expressionType, expression string) (func(tagsCode int64) bool, error) {
-	if expressionType != "" && expressionType != "TAG" {
-		return nil, protocol.Errorf(protocol.SystemError, "The broker does not support consumer to filter message by %s", expressionType)
-	}
-	f, ok := pull.ParseTags(expression)
-	if !ok {
-		return nil, protocol.Errorf(protocol.SubscriptionParseFailed, "parse the consumer's subscription failed")
-	}
-	if f.All {
-		return nil, nil
-	}
-	return f.Match, nil
-}
 
 func (b *Broker) openStore() error {
 	o := b.o.Store

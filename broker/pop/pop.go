@@ -119,8 +119,8 @@ type Options struct {
 	Topics  Topics
 	Group   func(group string) *body.SubscriptionGroupConfig
 	Offsets Offsets
-	// ParseFilter returns what a subscription lets pass, nil for everything. Its error is the client's to see.
-	ParseFilter func(expressionType, expression string) (match func(tagsCode int64) bool, err error)
+	// ParseFilter returns what a group's subscription to a topic lets pass. Its error is the client's to see.
+	ParseFilter func(topic, group, expressionType, expression string) (Filter, error)
 	// Put stores one message of the broker's own making and calls done once, unless it returns an error.
 	Put func(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error
 	// PutDelayed does so with one that waits for the time in its TIMER_DELIVER_MS, if that is ahead.
@@ -217,13 +217,13 @@ func (p *Popper) Routes(pull, ack *mux.Lane) []mux.Route {
 }
 
 // Arrived tells of a message on a queue. It runs on a goroutine of the store.
-func (p *Popper) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64) {
+func (p *Popper) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte) {
 	if q.Topic == p.log.Topic {
 		p.reviver.nudge()
 		return
 	}
-	p.hold.Arrived(q, queueOffset, tagsCode)
-	p.notify.Arrived(q, queueOffset, tagsCode)
+	p.hold.Arrived(q, queueOffset, tagsCode, record)
+	p.notify.Arrived(q, queueOffset, tagsCode, record)
 }
 
 const permRead int32 = 4

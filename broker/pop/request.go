@@ -24,11 +24,11 @@ const tooLate = 500
 
 // request is one POP_MESSAGE on its way.
 type request struct {
-	p     *Popper
-	r     *mux.Request
-	h     *header.PopMessageRequest
-	topic *body.TopicConfig
-	match func(int64) bool
+	p      *Popper
+	r      *mux.Request
+	h      *header.PopMessageRequest
+	topic  *body.TopicConfig
+	filter Filter
 	// order is inorder's record of the attempt, or there is a checkpoint in queue handle.ReviveQueueID.
 	handle receipt.Handle
 	buf    *mux.Buffer
@@ -64,11 +64,11 @@ func (p *Popper) pop(r *mux.Request, h *header.PopMessageRequest) (*protocol.Com
 	if err != nil {
 		return nil, err
 	}
-	match, err := p.o.ParseFilter(h.ExpType, h.Exp)
+	filter, err := p.o.ParseFilter(h.Topic, h.ConsumerGroup, h.ExpType, h.Exp)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{p: p, r: r, h: h, topic: topic, match: match, buf: mux.NewBuffer(headerRoom + 16<<10)}
+	q := &request{p: p, r: r, h: h, topic: topic, filter: filter, buf: mux.NewBuffer(headerRoom + 16<<10)}
 	q.buf.B = q.buf.B[:headerRoom]
 	q.handle = receipt.Handle{PopTime: now, InvisibleTime: h.InvisibleTime, ReviveQueueID: receipt.OrderQueue, BrokerName: p.o.BrokerName}
 	if !h.Order {
@@ -197,7 +197,7 @@ func (q *request) wait() {
 	var x *hold.Request
 	if h.PollTime > 0 {
 		k := hold.Key{Topic: h.Topic, Group: h.ConsumerGroup, QueueID: h.QueueID}
-		x, result = q.p.hold.Add(q.r, k, q.topic.ReadQueueNums, time.UnixMilli(h.BornTime+h.PollTime), q.match)
+		x, result = q.p.hold.Add(q.r, k, q.topic.ReadQueueNums, time.UnixMilli(h.BornTime+h.PollTime), q.filter.wants())
 	}
 	switch result {
 	case hold.Full:
