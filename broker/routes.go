@@ -7,6 +7,7 @@ import (
 
 	"github.com/skylarkmq/skylark/broker/admin"
 	"github.com/skylarkmq/skylark/broker/client"
+	"github.com/skylarkmq/skylark/broker/send"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -23,7 +24,11 @@ func (b *Broker) openLanes() lanes {
 		if !o.BrokerFastFailureEnable {
 			wait = 0
 		}
-		return b.mux.NewLane(mux.LaneOptions{Name: name, Workers: int(workers), Capacity: int(capacity), MaxWait: time.Duration(wait) * time.Millisecond})
+		lo := mux.LaneOptions{Name: name, Workers: int(workers), Capacity: int(capacity), MaxWait: time.Duration(wait) * time.Millisecond}
+		if name == "send" {
+			lo.Busy, lo.CleanBusy = b.stalled, o.BrokerFastFailureEnable
+		}
+		return b.mux.NewLane(lo)
 	}
 	return lanes{
 		send:        lane("send", o.SendMessageThreadPoolNums, o.SendThreadPoolQueueCapacity, o.WaitTimeMillsInSendQueue),
@@ -39,6 +44,15 @@ func (b *Broker) openLanes() lanes {
 		ack:         lane("ack", o.AckMessageThreadPoolNums, o.AckThreadPoolQueueCapacity, o.WaitTimeMillsInAckQueue),
 		balance:     lane("loadBalance", o.LoadBalanceProcessorThreadPoolNums, o.LoadBalanceThreadPoolQueueCapacity, 0),
 	}
+}
+
+// stalled tells the send lane that the disk keeps the store from writing, and gives back what waits for it.
+func (b *Broker) stalled() bool {
+	stalled := b.store.Stalled()
+	if stalled && b.o.BrokerFastFailureEnable {
+		b.store.TurnAway(send.TurnedAway(b.store.Busy()))
+	}
+	return stalled
 }
 
 // addRoutes is the table of request codes: each package brings its rows. A code without a row is answered

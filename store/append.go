@@ -57,6 +57,8 @@ type Group struct {
 	Recs  []Rec
 	Keys  []int32 // hashes of the records' keys, in their order (index.AppendHashes)
 	Owner Owner
+	// Impatient says that TurnAway may give the group back as long as the append goroutine has not taken it.
+	Impatient bool
 
 	err error
 	at  time.Time
@@ -117,17 +119,6 @@ func (s *Store) Submit(g *Group) error {
 	return nil
 }
 
-// Busy returns for how long the append goroutine has not taken the oldest group that waits: Java's
-// "page cache busy" signal.
-func (s *Store) Busy() time.Duration {
-	s.in.mu.Lock()
-	defer s.in.mu.Unlock()
-	if len(s.in.groups) == 0 {
-		return 0
-	}
-	return max(0, s.o.Now().Sub(s.in.groups[0].at))
-}
-
 // maxRound bounds the bytes of one round, so that its producers are not kept waiting by those behind.
 const maxRound = 2 << 20
 
@@ -156,6 +147,7 @@ func (s *Store) appendLoop() {
 				n++
 			}
 			s.round(rest[:n])
+			s.roundSince.Store(0)
 			rest = rest[n:]
 		}
 		clear(taken)
@@ -170,6 +162,7 @@ func (s *Store) round(groups []*Group) {
 		return
 	}
 	now := s.clock()
+	s.roundSince.Store(now)
 	w := roundWriter{s: s, groups: groups, end: s.log.End(), now: now, pieces: s.pieces[:0]}
 	begun := time.Now()
 	w.run()

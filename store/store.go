@@ -45,6 +45,7 @@ type Store struct {
 	tails      []byte   // the same: ends of records that are in pieces
 	appendDone chan struct{}
 	lastStore  atomic.Int64 // ms, newest store timestamp
+	roundSince atomic.Int64 // ms, since when the append goroutine is at its round; 0: at none
 	dispatched atomic.Int64 // physical offset up to which units are visible
 	dispStamp  atomic.Int64 // ms, store timestamp up to which they are
 
