@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/skylarkmq/skylark/broker/assign"
+	"github.com/skylarkmq/skylark/broker/cold"
 	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/offset"
@@ -52,6 +53,7 @@ type Broker struct {
 	registrar atomic.Pointer[peer.Registrar] // set when the server already listens
 	sender    *send.Sender
 	puller    *pull.Puller
+	cold      *cold.Control
 	scheduler *schedule.Scheduler
 	relay     *relay.Relay
 	timer     *timer.Timer // nil: timerWheelEnable is false
@@ -208,10 +210,11 @@ func (b *Broker) openHandlers() error {
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
 		BrokerName: o.BrokerName, Timer: b.timerLimits(), Recall: o.RecallMessageEnable, RecallReadOnly: o.AllowRecallWhenBrokerNotWriteable,
 		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
+	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
 		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
-		Filters: b.filters, PropertyFilter: o.EnablePropertyFilter, FilterSupportRetry: o.FilterSupportRetry,
+		Filters: b.filters, PropertyFilter: o.EnablePropertyFilter, FilterSupportRetry: o.FilterSupportRetry, Cold: b.coldControl(), ConsumeType: b.sessions.ConsumeType,
 		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get, Missed: b.stats.Miss})
 	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, RegionID: o.RegionID, TraceOn: o.TraceOn, StoreHost: message.HostOf(o.storeHost()),
 		Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions, Store: b.store, Put: b.sender.Put,
@@ -254,6 +257,14 @@ func (b *Broker) timerLimits() *send.TimerLimits {
 	// The timer is made behind the sender; no message can come before.
 	return &send.TimerLimits{Precision: timer.Precision(int64(o.TimerPrecisionMs)), MaxDelay: int64(o.TimerMaxDelaySec) * 1000,
 		CongestNum: int64(o.TimerCongestNumEachSlot), Num: func(slot int64) int64 { return b.timer.Num(slot) }, AppendTopicToKeys: o.AppendTopicForTimerDeleteKey}
+}
+
+// coldControl returns what slows down reads of cold data, nil when nothing is to.
+func (b *Broker) coldControl() pull.Cold {
+	if !b.o.Store.ColdDataFlowControlEnable {
+		return nil
+	}
+	return b.cold
 }
 
 // consumers tells pulling what a group's heartbeats have said of a topic.

@@ -62,6 +62,7 @@ func (b *Broker) addRoutes() {
 	b.mux.Add(b.sender.Routes(l.send)...)
 	b.mux.Add(b.trans.Routes(l.transaction, l.admin)...)
 	b.mux.Add(b.puller.Routes(l.pull, l.litePull)...)
+	b.mux.Add(b.cold.Routes(l.admin)...)
 	b.mux.Add(b.popper.Routes(l.pull, l.ack)...)
 	b.mux.Add(b.assigner.Routes(l.balance)...)
 	b.mux.Add(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
