@@ -70,7 +70,9 @@ type Config struct {
 	PopPollingSize                     int32 `prop:"popPollingSize"`
 	MaxPopPollingSize                  int64 `prop:"maxPopPollingSize"`
 	PopLongPollingForceNotifyInterval  int64 `prop:"popLongPollingForceNotifyInterval"`
-	PopFromRetryProbability            int32 `prop:"popFromRetryProbability"` // %
+	PopFromRetryProbability            int32 `prop:"popFromRetryProbability"`            // %
+	PopFromRetryProbabilityForPriority int32 `prop:"popFromRetryProbabilityForPriority"` // %
+	PriorityOrderAsc                   bool  `prop:"priorityOrderAsc"`                   // queue 0 has the lowest priority
 	PopResponseReturnActualRetryTopic  bool  `prop:"popResponseReturnActualRetryTopic"`
 	EnableRetryTopicV2                 bool  `prop:"enableRetryTopicV2"`
 	RetrieveMessageFromPopRetryTopicV1 bool  `prop:"retrieveMessageFromPopRetryTopicV1"`
@@ -92,7 +94,7 @@ type Config struct {
 // DefaultConfig returns Java's defaults (BrokerConfig, 5.5.0).
 func DefaultConfig() Config {
 	return Config{ReviveInterval: 1000, PopPollingSize: 1024, MaxPopPollingSize: 100000, PopLongPollingForceNotifyInterval: 800,
-		PopFromRetryProbability: 20, RetrieveMessageFromPopRetryTopicV1: true, InitPopOffsetByCheckMsgInMem: true, PopInflightMessageThreshold: 10000,
+		PopFromRetryProbability: 20, PriorityOrderAsc: true, RetrieveMessageFromPopRetryTopicV1: true, InitPopOffsetByCheckMsgInMem: true, PopInflightMessageThreshold: 10000,
 		PopCkStayBufferTime: 10000, PopCkStayBufferTimeOut: 3000, PopCkMaxBufferSize: 200000, PopCkOffsetMaxQueueSize: 20000,
 		EnableNotifyAfterPopOrderLockFree: true, UseMessageFilterForNotification: true, MaxMessageFilterNumForNotification: 64}
 }
