@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/skylarkmq/skylark/broker/assign"
+	"github.com/skylarkmq/skylark/broker/cold"
 	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/offset"
@@ -29,7 +30,6 @@ import (
 	"github.com/skylarkmq/skylark/broker/transaction"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
-	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/server"
 	"github.com/skylarkmq/skylark/store"
@@ -53,6 +53,7 @@ type Broker struct {
 	registrar atomic.Pointer[peer.Registrar] // set when the server already listens
 	sender    *send.Sender
 	puller    *pull.Puller
+	cold      *cold.Control
 	scheduler *schedule.Scheduler
 	relay     *relay.Relay
 	timer     *timer.Timer // nil: timerWheelEnable is false
@@ -183,21 +184,6 @@ func (b *Broker) openTables() error {
 // compileFilter keeps with a subscription what pulling needs of it.
 func compileFilter(d *body.SubscriptionData) any { return pull.NewFilter(d) }
 
-// popFilter returns what POP is to give of a topic, nil for everything.
-func popFilter(expressionType, expression string) (func(tagsCode int64) bool, error) {
-	if expressionType != "" && expressionType != "TAG" {
-		return nil, protocol.Errorf(protocol.SystemError, "The broker does not support consumer to filter message by %s", expressionType)
-	}
-	f, ok := pull.ParseTags(expression)
-	if !ok {
-		return nil, protocol.Errorf(protocol.SubscriptionParseFailed, "parse the consumer's subscription failed")
-	}
-	if f.All {
-		return nil, nil
-	}
-	return f.Match, nil
-}
-
 func (b *Broker) openStore() error {
 	o := b.o.Store
 	o.Logger = b.o.Logger
@@ -229,10 +215,11 @@ func (b *Broker) openHandlers() error {
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
 		BrokerName: o.BrokerName, Timer: b.timerLimits(), Recall: o.RecallMessageEnable, RecallReadOnly: o.AllowRecallWhenBrokerNotWriteable,
 		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
+	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
 		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
-		Filters: b.filters, PropertyFilter: o.EnablePropertyFilter, FilterSupportRetry: o.FilterSupportRetry,
+		Filters: b.filters, PropertyFilter: o.EnablePropertyFilter, FilterSupportRetry: o.FilterSupportRetry, Cold: b.coldControl(), ConsumeType: b.sessions.ConsumeType,
 		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get, Missed: b.stats.Miss})
 	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, RegionID: o.RegionID, TraceOn: o.TraceOn, StoreHost: message.HostOf(o.storeHost()),
 		Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions, Store: b.store, Put: b.sender.Put,
@@ -275,6 +262,14 @@ func (b *Broker) timerLimits() *send.TimerLimits {
 	// The timer is made behind the sender; no message can come before.
 	return &send.TimerLimits{Precision: timer.Precision(int64(o.TimerPrecisionMs)), MaxDelay: int64(o.TimerMaxDelaySec) * 1000,
 		CongestNum: int64(o.TimerCongestNumEachSlot), Num: func(slot int64) int64 { return b.timer.Num(slot) }, AppendTopicToKeys: o.AppendTopicForTimerDeleteKey}
+}
+
+// coldControl returns what slows down reads of cold data, nil when nothing is to.
+func (b *Broker) coldControl() pull.Cold {
+	if !b.o.Store.ColdDataFlowControlEnable {
+		return nil
+	}
+	return b.cold
 }
 
 // consumers tells pulling what a group's heartbeats have said of a topic.

@@ -87,6 +87,9 @@ type Options struct {
 	MaxErrorRateOfBloomFilter  int32 `prop:"maxErrorRateOfBloomFilter"` // percent
 	ExpectConsumerNumUseFilter int32 `prop:"expectConsumerNumUseFilter"`
 
+	CgColdReadThreshold     int64 `prop:"cgColdReadThreshold"`     // bytes of cold data that a group may read in 5 s
+	GlobalColdReadThreshold int64 `prop:"globalColdReadThreshold"` // all groups together
+
 	LongPollingEnable                bool  `prop:"longPollingEnable"`
 	ShortPollingTimeMills            int64 `prop:"shortPollingTimeMills"`
 	LitePullMessageEnable            bool  `prop:"litePullMessageEnable"`
@@ -174,6 +177,7 @@ func DefaultOptions() Options {
 		ConsumerManagerThreadPoolQueue: 1000000, HeartbeatThreadPoolQueueCapacity: 50000,
 		WaitTimeMillsInSendQueue: 200, WaitTimeMillsInPullQueue: 5000, WaitTimeMillsInLitePullQueue: 5000,
 		WaitTimeMillsInHeartbeatQueue: 31000, WaitTimeMillsInAdminBrokerQueue: 5000,
+		CgColdReadThreshold: 3 << 20, GlobalColdReadThreshold: 100 << 20,
 		Config: pop.DefaultConfig(), AckMessageThreadPoolNums: 16, AckThreadPoolQueueCapacity: 100000, WaitTimeMillsInAckQueue: 3000,
 		DefaultMessageRequestMode: "PULL", DefaultPopShareQueueNum: -1, ServerLoadBalancerEnable: true, LoadBalancePollNameServerInterval: 30000,
 		LoadBalanceProcessorThreadPoolNums: 32, LoadBalanceThreadPoolQueueCapacity: 100000,

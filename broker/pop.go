@@ -5,9 +5,12 @@ import (
 	"time"
 
 	"github.com/skylarkmq/skylark/broker/assign"
+	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/peer"
 	"github.com/skylarkmq/skylark/broker/pop"
+	"github.com/skylarkmq/skylark/broker/pull"
 	"github.com/skylarkmq/skylark/broker/topic"
+	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 	"github.com/skylarkmq/skylark/store/timer"
@@ -21,7 +24,7 @@ func (b *Broker) openPop() error {
 	b.popper, err = pop.Open(pop.Options{Config: o.Config, ReviveQueueNum: o.ReviveQueueNum, Logger: o.Logger, ClusterName: o.BrokerClusterName, BrokerName: o.BrokerName,
 		BrokerIP: o.BrokerIP1, StoreHost: o.storeHost(), Readable: o.BrokerPermission&topic.PermRead != 0, TimerWheel: o.TimerWheelEnable,
 		OrderPath: o.config("consumerOrderInfo.json"), PersistEvery: time.Duration(max(o.FlushConsumerOffsetInterval, 100)) * time.Millisecond, MaxInvisible: time.Duration(o.TimerMaxDelaySec) * time.Second,
-		Store: b.store, Topics: b.topics, Group: b.groups.Get, Offsets: b.offsets, ParseFilter: popFilter, Put: b.sender.Put, PutDelayed: b.sender.PutDelayed,
+		Store: b.store, Topics: b.topics, Group: b.groups.Get, Offsets: b.offsets, ParseFilter: b.popFilter, Put: b.sender.Put, PutDelayed: b.sender.PutDelayed,
 		DeliveredUpTo: d.upTo, Count: b.stats.Get})
 	if err != nil {
 		return err
@@ -32,6 +35,29 @@ func (b *Broker) openPop() error {
 		Topic: b.topics.Get, Group: b.groups.Get, ConsumerIDs: b.sessions.ConsumerIDs, Route: b.route, Alone: o.NamesrvAddr == ""})
 	return err
 }
+
+// popFilter returns what POP is to give a group of a topic. Unlike pulling it needs no enablePropertyFilter for
+// expressions, as in Java.
+func (b *Broker) popFilter(topic, group, expressionType, expression string) (pop.Filter, error) {
+	if filter.IsTag(expressionType) || expression == "" {
+		f, ok := pull.ParseTags(expression)
+		switch {
+		case !ok:
+			return pop.Filter{}, errNoSubscription
+		case f.All:
+			return pop.Filter{}, nil
+		}
+		return pop.Filter{Match: f.Match}, nil
+	}
+	// The strings alias the request, which lives as long as the filter does.
+	d, err := b.filters.Build(topic, group, expression, expressionType, 0)
+	if err != nil {
+		return pop.Filter{}, errNoSubscription
+	}
+	return pop.Filter{MatchProperties: d.Match, Costly: d.Costly()}, nil
+}
+
+var errNoSubscription = protocol.Errorf(protocol.SubscriptionParseFailed, "parse the consumer's subscription failed")
 
 // closePop stops what openPop opened. No request may come any more.
 func (b *Broker) closePop() error {
@@ -44,7 +70,7 @@ func (b *Broker) closePop() error {
 // arrived tells those who wait of a message. It runs on a goroutine of the store.
 func (b *Broker) arrived(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte) {
 	b.puller.Arrived(q, queueOffset, tagsCode, record)
-	b.popper.Arrived(q, queueOffset, tagsCode)
+	b.popper.Arrived(q, queueOffset, tagsCode, record)
 }
 
 // route asks the name servers where a topic is.

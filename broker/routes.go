@@ -7,6 +7,7 @@ import (
 
 	"github.com/skylarkmq/skylark/broker/admin"
 	"github.com/skylarkmq/skylark/broker/client"
+	"github.com/skylarkmq/skylark/broker/send"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -23,7 +24,11 @@ func (b *Broker) openLanes() lanes {
 		if !o.BrokerFastFailureEnable {
 			wait = 0
 		}
-		return b.mux.NewLane(mux.LaneOptions{Name: name, Workers: int(workers), Capacity: int(capacity), MaxWait: time.Duration(wait) * time.Millisecond})
+		lo := mux.LaneOptions{Name: name, Workers: int(workers), Capacity: int(capacity), MaxWait: time.Duration(wait) * time.Millisecond}
+		if name == "send" {
+			lo.Busy, lo.CleanBusy = b.stalled, o.BrokerFastFailureEnable
+		}
+		return b.mux.NewLane(lo)
 	}
 	return lanes{
 		send:        lane("send", o.SendMessageThreadPoolNums, o.SendThreadPoolQueueCapacity, o.WaitTimeMillsInSendQueue),
@@ -41,6 +46,15 @@ func (b *Broker) openLanes() lanes {
 	}
 }
 
+// stalled tells the send lane that the disk keeps the store from writing, and gives back what waits for it.
+func (b *Broker) stalled() bool {
+	stalled := b.store.Stalled()
+	if stalled && b.o.BrokerFastFailureEnable {
+		b.store.TurnAway(send.TurnedAway(b.store.Busy()))
+	}
+	return stalled
+}
+
 // addRoutes is the table of request codes: each package brings its rows. A code without a row is answered
 // REQUEST_CODE_NOT_SUPPORTED.
 func (b *Broker) addRoutes() {
@@ -48,6 +62,7 @@ func (b *Broker) addRoutes() {
 	b.mux.Add(b.sender.Routes(l.send)...)
 	b.mux.Add(b.trans.Routes(l.transaction, l.admin)...)
 	b.mux.Add(b.puller.Routes(l.pull, l.litePull)...)
+	b.mux.Add(b.cold.Routes(l.admin)...)
 	b.mux.Add(b.popper.Routes(l.pull, l.ack)...)
 	b.mux.Add(b.assigner.Routes(l.balance)...)
 	b.mux.Add(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,

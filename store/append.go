@@ -61,6 +61,8 @@ type Group struct {
 	// Lights are the light queues of the records, in their order (light.go).
 	Lights []Light
 	Owner  Owner
+	// Impatient says that TurnAway may give the group back as long as the append goroutine has not taken it.
+	Impatient bool
 
 	err error
 	at  time.Time
@@ -121,17 +123,6 @@ func (s *Store) Submit(g *Group) error {
 	return nil
 }
 
-// Busy returns for how long the append goroutine has not taken the oldest group that waits: Java's
-// "page cache busy" signal.
-func (s *Store) Busy() time.Duration {
-	s.in.mu.Lock()
-	defer s.in.mu.Unlock()
-	if len(s.in.groups) == 0 {
-		return 0
-	}
-	return max(0, s.o.Now().Sub(s.in.groups[0].at))
-}
-
 // maxRound bounds the bytes of one round, so that its producers are not kept waiting by those behind.
 const maxRound = 2 << 20
 
@@ -160,6 +151,7 @@ func (s *Store) appendLoop() {
 				n++
 			}
 			s.round(rest[:n])
+			s.roundSince.Store(0)
 			rest = rest[n:]
 		}
 		clear(taken)
@@ -174,6 +166,7 @@ func (s *Store) round(groups []*Group) {
 		return
 	}
 	now := s.clock()
+	s.roundSince.Store(now)
 	w := roundWriter{s: s, groups: groups, end: s.log.End(), now: now, pieces: s.pieces[:0]}
 	begun := time.Now()
 	w.run()

@@ -179,6 +179,9 @@ func (s *Store) batchRecords(dst []byte, r GetRequest, res GetResult, units []by
 		if err != nil {
 			return dst[:start], res, err
 		}
+		if res.Behind > s.hot {
+			res.Cold += int64(u.Size)
+		}
 		if r.MatchRecord != nil && !r.MatchRecord(dst[at:]) {
 			if res.Messages == 0 {
 				res.Status = NoMatchedMessage

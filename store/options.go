@@ -41,6 +41,9 @@ type Options struct {
 	MessageDelayLevel            string `prop:"messageDelayLevel"`             // "1s 5s ..."
 	OsPageCacheBusyTimeOutMills  int64  `prop:"osPageCacheBusyTimeOutMills"`   // ms
 	AccessMessageInMemoryMaxRate int32  `prop:"accessMessageInMemoryMaxRatio"` // % of RAM
+	AccessMessageInMemoryHotRate int32  `prop:"accessMessageInMemoryHotRatio"` // % of RAM; what lies farther back is cold
+	ColdDataFlowControlEnable    bool   `prop:"coldDataFlowControlEnable"`     // count and slow down reads of cold data
+	DataReadAheadEnable          bool   `prop:"dataReadAheadEnable"`           // the kernel may read ahead in the CommitLog
 	MaxTransferBytesInMemory     int32  `prop:"maxTransferBytesOnMessageInMemory"`
 	MaxTransferCountInMemory     int32  `prop:"maxTransferCountOnMessageInMemory"`
 	MaxTransferBytesInDisk       int32  `prop:"maxTransferBytesOnMessageInDisk"`
@@ -147,6 +150,8 @@ func DefaultOptions() Options {
 		MessageDelayLevel:            "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h",
 		OsPageCacheBusyTimeOutMills:  1000,
 		AccessMessageInMemoryMaxRate: 40,
+		AccessMessageInMemoryHotRate: 26,
+		DataReadAheadEnable:          true,
 		MaxTransferBytesInMemory:     256 << 10,
 		MaxTransferCountInMemory:     32,
 		MaxTransferBytesInDisk:       64 << 10,

@@ -45,6 +45,8 @@ type GetResult struct {
 	Messages                         int
 	// Behind is how many bytes of log follow the last record looked at.
 	Behind int64
+	// Cold is how many bytes of cold records were read, see Store.Cold; 0 without coldDataFlowControlEnable.
+	Cold int64
 }
 
 // maxPull bounds the messages that one Get may ask for: a client may name any number.
@@ -142,6 +144,9 @@ func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) (
 		}
 		if err != nil {
 			return dst[:start], res, err
+		}
+		if res.Behind > s.hot {
+			res.Cold += int64(u.Size)
 		}
 		if r.MatchRecord != nil && !r.MatchRecord(dst[at:]) {
 			if res.Messages == 0 {

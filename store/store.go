@@ -28,6 +28,7 @@ const openFiles = 1024
 type Store struct {
 	o      Options
 	delays []time.Duration
+	hot    int64 // bytes at the end of the log that are not cold; huge without coldDataFlowControlEnable
 	memory int64 // bytes of RAM that count as "in memory" (accessMessageInMemoryMaxRatio)
 
 	lock io.Closer
@@ -46,6 +47,7 @@ type Store struct {
 	tails      []byte   // the same: ends of records that are in pieces
 	appendDone chan struct{}
 	lastStore  atomic.Int64 // ms, newest store timestamp
+	roundSince atomic.Int64 // ms, since when the append goroutine is at its round; 0: at none
 	dispatched atomic.Int64 // physical offset up to which units are visible
 	dispStamp  atomic.Int64 // ms, store timestamp up to which they are
 
@@ -103,7 +105,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("cannot open the message store: %w", err)
 	}
 	s := &Store{
-		o: o, delays: delays, memory: totalMemory("/proc", "/sys/fs/cgroup") * int64(o.AccessMessageInMemoryMaxRate) / 100,
+		o: o, delays: delays, hot: hotBytes(&o), memory: totalMemory("/proc", "/sys/fs/cgroup") * int64(o.AccessMessageInMemoryMaxRate) / 100,
 		appendDone: make(chan struct{}), tidyNow: make(chan struct{}, 1), tidyStop: make(chan struct{}), tidyDone: make(chan struct{}),
 		touched: map[string]bool{},
 	}
@@ -161,6 +163,11 @@ func (s *Store) open() error {
 		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes, Memory: s.memory, VerifyPropertyCRC: s.o.ForceVerifyPropCRC})
 	if err != nil {
 		return err
+	}
+	if !s.o.DataReadAheadEnable {
+		if err := s.log.ReadAhead(false); err != nil {
+			s.o.Logger.Warn().Err(err).Msg("cannot keep the kernel from reading ahead in the commit log (dataReadAheadEnable)")
+		}
 	}
 	s.openRetention()
 	for _, d := range append(dirs, root) {

@@ -139,6 +139,7 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 		{Code: protocol.GetAllConsumerOffset, Lane: admin, Handle: mux.HandleBare(h.allOffsets)},
 		{Code: protocol.GetAllDelayOffset, Lane: admin, Handle: mux.HandleBare(h.allDelayOffsets)},
 		{Code: protocol.GetTimerCheckPoint, Lane: admin, Handle: mux.HandleBare(h.timerCheckPoint)},
+		{Code: protocol.SwitchTimerEngine, Lane: admin, Handle: mux.HandleBare(h.switchTimerEngine)},
 		{Code: protocol.GetTimerMetrics, Lane: admin, Handle: mux.HandleBare(h.timerMetrics)},
 		{Code: protocol.GetBrokerConfig, Lane: admin, Handle: mux.HandleBare(h.config)},
 		{Code: protocol.GetBrokerRuntimeInfo, Lane: admin, Handle: mux.HandleBare(h.runtimeInfo)},

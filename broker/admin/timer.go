@@ -16,6 +16,41 @@ type Timer interface {
 	Stats() timer.Stats
 	// ForgetTopic drops what the metrics have of a deleted topic.
 	ForgetTopic(topic string)
+	// SetStopEnqueue changes timerStopEnqueue.
+	SetStopEnqueue(stop bool)
+}
+
+// The engines that SWITCH_TIMER_ENGINE names. Java: MessageConst.TIMER_ENGINE_FILE_TIME_WHEEL and
+// TIMER_ENGINE_ROCKSDB_TIMELINE.
+const (
+	timerWheel   = "F"
+	timerRocksDB = "R"
+)
+
+// switchTimerEngine makes the wheel of files take messages, the one engine there is: with timerStopEnqueue it took
+// none. The other is refused as by a broker without timerRocksDBEnable. Java: AdminBrokerProcessor.switchTimerEngine.
+func (h *Handlers) switchTimerEngine(r *mux.Request) (*protocol.Command, error) {
+	if h.o.Timer == nil {
+		return nil, invalid("broker timerWheelEnable is false")
+	}
+	if len(r.Cmd.Ext) == 0 {
+		return nil, invalid("param error, extFields is null")
+	}
+	engine := ""
+	for _, f := range r.Cmd.Ext {
+		if f.Key == "E_T" {
+			engine = f.Value
+		}
+	}
+	switch engine {
+	case timerWheel:
+		h.o.Timer.SetStopEnqueue(false)
+		h.o.Logger.Info().Stringer("remote", r.Conn.Remote()).Msg("the timer takes messages (SWITCH_TIMER_ENGINE)")
+		return protocol.NewResponse(protocol.Success, "switch timer engine success"), nil
+	case timerRocksDB:
+		return nil, invalid("timerRocksDBEnable must be configured true when broker start")
+	}
+	return nil, invalid("param error")
 }
 
 // timerCheckPoint tells how far the timer has come. Java: AdminBrokerProcessor.getTimerCheckPoint.

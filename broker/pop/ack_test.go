@@ -38,3 +38,10 @@ func FuzzBitOffsets(f *testing.F) {
 		}
 	})
 }
+
+func TestTimesOfCheckpointsDiffer(t *testing.T) {
+	require.EqualValues(t, 11, timeOfNext(10, 11))
+	require.EqualValues(t, 11, timeOfNext(10, 10))
+	require.EqualValues(t, 12, timeOfNext(timeOfNext(10, 10), 10), "changed twice in a millisecond")
+	require.EqualValues(t, 10, timeOfNext(100_000, 10), "the clock was set back")
+}

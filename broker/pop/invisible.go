@@ -29,7 +29,7 @@ func (p *Popper) changeInvisibleTime(r *mux.Request, h *header.ChangeInvisibleTi
 	if handle.ReviveQueueID == receipt.OrderQueue {
 		return p.changeInOrder(h, handle), nil
 	}
-	now := time.Now().UnixMilli()
+	now := timeOfNext(handle.PopTime, time.Now().UnixMilli())
 	ck := &revivelog.CheckPoint{BrokerName: handle.BrokerName, Diffs: []int32{0}, Group: h.ConsumerGroup, InvisibleTime: h.InvisibleTime, Num: 1,
 		PopTime: now, QueueID: h.QueueID, StartOffset: h.Offset, Suspend: h.Suspend, Topic: h.Topic}
 	a := &revivelog.Ack{Offset: h.Offset, BrokerName: handle.BrokerName, Group: h.ConsumerGroup, PopTime: handle.PopTime,
@@ -57,6 +57,16 @@ func (p *Popper) changeInvisibleTime(r *mux.Request, h *header.ChangeInvisibleTi
 		})
 	})
 	return nil, nil
+}
+
+// timeOfNext returns the pop time, ms, of the checkpoint that follows one of a pop time. It is another: by it the
+// acknowledgement of the one is told from that of the other, and both may be of the same offset. Java takes now, and
+// loses a message whose time is changed in the millisecond in which it was popped.
+func timeOfNext(popTime, now int64) int64 {
+	if ahead := popTime - now; 0 <= ahead && ahead < 1000 {
+		return popTime + 1
+	}
+	return now
 }
 
 // changeInOrder sets when a message popped in order may be popped again.

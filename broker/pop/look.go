@@ -133,21 +133,21 @@ func (p *Popper) notification(r *mux.Request, h *header.NotificationRequest) (*p
 	if err != nil {
 		return nil, err
 	}
-	var match func(int64) bool
+	var filter Filter
 	if p.o.UseMessageFilterForNotification && h.ExpType != "" && h.Exp != "" {
-		if match, err = p.o.ParseFilter(h.ExpType, h.Exp); err != nil {
+		if filter, err = p.o.ParseFilter(h.Topic, h.ConsumerGroup, h.ExpType, h.Exp); err != nil {
 			return nil, err
 		}
 	}
-	has := p.notable(h, topic, match)
+	has := p.notable(h, topic, filter.Match)
 	resp := header.NotificationResponse{HasMsg: has}
 	if !has && h.PollTime > 0 {
 		k := hold.Key{Topic: h.Topic, Group: h.ConsumerGroup, QueueID: h.QueueID}
-		x, result := p.notify.Add(r, k, topic.ReadQueueNums, time.UnixMilli(h.BornTime+h.PollTime), match)
+		x, result := p.notify.Add(r, k, topic.ReadQueueNums, time.UnixMilli(h.BornTime+h.PollTime), filter.wants())
 		resp.PollingFull = result == hold.Full
 		if result == hold.Held {
 			// A message may have come between the look and now: nobody would tell.
-			if p.notable(h, topic, match) && p.notify.Take(x) {
+			if p.notable(h, topic, filter.Match) && p.notify.Take(x) {
 				r.Requeue()
 			}
 			return nil, nil
@@ -174,7 +174,8 @@ func (p *Popper) notable(h *header.NotificationRequest, topic *body.TopicConfig,
 }
 
 // matches reports whether a queue has a message for the group. Only a short rest is looked through for one
-// that passes the filter, and no more than 32 messages of it. Java: NotificationProcessor.hasMsgFromQueue.
+// that passes the filter of tags, and no more than 32 messages of it; others are not looked at.
+// Java: NotificationProcessor.hasMsgFromQueue.
 func (p *Popper) matches(topic, group string, id int32, match func(int64) bool) bool {
 	at := p.nextOffset(topic, group, id)
 	rest := p.o.Store.MaxOffset(topic, id) - at

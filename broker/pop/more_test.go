@@ -168,14 +168,16 @@ func TestThreshold(t *testing.T) {
 	require.Equal(t, []string{"m2", "m3"}, bodies(popped(t, waiting.Read())))
 }
 
+// notify is a NOTIFICATION with further fields.
+func notify(kv ...string) *protocol.Command {
+	return &protocol.Command{Code: protocol.Notification, Version: protocol.Version, Ext: append(fields("consumerGroup", group, "topic", topic, "queueId", "-1",
+		"bornTime", fmt.Sprint(time.Now().UnixMilli())), fields(kv...)...)}
+}
+
 func TestPeekAndNotification(t *testing.T) {
 	t.Parallel()
 	b, c := start(t)
 	peek := &protocol.Command{Code: protocol.PeekMessage, Version: protocol.Version, Ext: fields("consumerGroup", group, "topic", topic, "queueId", "-1", "maxMsgNums", "8")}
-	notify := func(kv ...string) *protocol.Command {
-		return &protocol.Command{Code: protocol.Notification, Version: protocol.Version, Ext: append(fields("consumerGroup", group, "topic", topic, "queueId", "-1",
-			"bornTime", fmt.Sprint(time.Now().UnixMilli())), fields(kv...)...)}
-	}
 	require.Equal(t, protocol.PullNotFound, c.Call(peek).Code)
 	require.Equal(t, "false", brokertest.Field(t, c.Call(notify("pollTime", "0")), "hasMsg"))
 	waiting := b.Dial(false)

@@ -70,7 +70,9 @@ type Config struct {
 	PopPollingSize                     int32 `prop:"popPollingSize"`
 	MaxPopPollingSize                  int64 `prop:"maxPopPollingSize"`
 	PopLongPollingForceNotifyInterval  int64 `prop:"popLongPollingForceNotifyInterval"`
-	PopFromRetryProbability            int32 `prop:"popFromRetryProbability"` // %
+	PopFromRetryProbability            int32 `prop:"popFromRetryProbability"`            // %
+	PopFromRetryProbabilityForPriority int32 `prop:"popFromRetryProbabilityForPriority"` // %
+	PriorityOrderAsc                   bool  `prop:"priorityOrderAsc"`                   // queue 0 has the lowest priority
 	PopResponseReturnActualRetryTopic  bool  `prop:"popResponseReturnActualRetryTopic"`
 	EnableRetryTopicV2                 bool  `prop:"enableRetryTopicV2"`
 	RetrieveMessageFromPopRetryTopicV1 bool  `prop:"retrieveMessageFromPopRetryTopicV1"`
@@ -92,7 +94,7 @@ type Config struct {
 // DefaultConfig returns Java's defaults (BrokerConfig, 5.5.0).
 func DefaultConfig() Config {
 	return Config{ReviveInterval: 1000, PopPollingSize: 1024, MaxPopPollingSize: 100000, PopLongPollingForceNotifyInterval: 800,
-		PopFromRetryProbability: 20, RetrieveMessageFromPopRetryTopicV1: true, InitPopOffsetByCheckMsgInMem: true, PopInflightMessageThreshold: 10000,
+		PopFromRetryProbability: 20, PriorityOrderAsc: true, RetrieveMessageFromPopRetryTopicV1: true, InitPopOffsetByCheckMsgInMem: true, PopInflightMessageThreshold: 10000,
 		PopCkStayBufferTime: 10000, PopCkStayBufferTimeOut: 3000, PopCkMaxBufferSize: 200000, PopCkOffsetMaxQueueSize: 20000,
 		EnableNotifyAfterPopOrderLockFree: true, UseMessageFilterForNotification: true, MaxMessageFilterNumForNotification: 64}
 }
@@ -119,8 +121,8 @@ type Options struct {
 	Topics  Topics
 	Group   func(group string) *body.SubscriptionGroupConfig
 	Offsets Offsets
-	// ParseFilter returns what a subscription lets pass, nil for everything. Its error is the client's to see.
-	ParseFilter func(expressionType, expression string) (match func(tagsCode int64) bool, err error)
+	// ParseFilter returns what a group's subscription to a topic lets pass. Its error is the client's to see.
+	ParseFilter func(topic, group, expressionType, expression string) (Filter, error)
 	// Put stores one message of the broker's own making and calls done once, unless it returns an error.
 	Put func(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error
 	// PutDelayed does so with one that waits for the time in its TIMER_DELIVER_MS, if that is ahead.
@@ -217,13 +219,13 @@ func (p *Popper) Routes(pull, ack *mux.Lane) []mux.Route {
 }
 
 // Arrived tells of a message on a queue. It runs on a goroutine of the store.
-func (p *Popper) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64) {
+func (p *Popper) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte) {
 	if q.Topic == p.log.Topic {
 		p.reviver.nudge()
 		return
 	}
-	p.hold.Arrived(q, queueOffset, tagsCode)
-	p.notify.Arrived(q, queueOffset, tagsCode)
+	p.hold.Arrived(q, queueOffset, tagsCode, record)
+	p.notify.Arrived(q, queueOffset, tagsCode, record)
 }
 
 const permRead int32 = 4

@@ -24,11 +24,11 @@ const tooLate = 500
 
 // request is one POP_MESSAGE on its way.
 type request struct {
-	p     *Popper
-	r     *mux.Request
-	h     *header.PopMessageRequest
-	topic *body.TopicConfig
-	match func(int64) bool
+	p      *Popper
+	r      *mux.Request
+	h      *header.PopMessageRequest
+	topic  *body.TopicConfig
+	filter Filter
 	// order is inorder's record of the attempt, or there is a checkpoint in queue handle.ReviveQueueID.
 	handle receipt.Handle
 	buf    *mux.Buffer
@@ -64,11 +64,11 @@ func (p *Popper) pop(r *mux.Request, h *header.PopMessageRequest) (*protocol.Com
 	if err != nil {
 		return nil, err
 	}
-	match, err := p.o.ParseFilter(h.ExpType, h.Exp)
+	filter, err := p.o.ParseFilter(h.Topic, h.ConsumerGroup, h.ExpType, h.Exp)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{p: p, r: r, h: h, topic: topic, match: match, buf: mux.NewBuffer(headerRoom + 16<<10)}
+	q := &request{p: p, r: r, h: h, topic: topic, filter: filter, buf: mux.NewBuffer(headerRoom + 16<<10)}
 	q.buf.B = q.buf.B[:headerRoom]
 	q.handle = receipt.Handle{PopTime: now, InvisibleTime: h.InvisibleTime, ReviveQueueID: receipt.OrderQueue, BrokerName: p.o.BrokerName}
 	if !h.Order {
@@ -107,14 +107,18 @@ func setField(ext protocol.Ext, key string, v int64) protocol.Ext {
 	return append(ext, protocol.Field{Key: key, Value: strconv.FormatInt(v, 10)})
 }
 
-// collect takes messages from the queues, beginning at a random one, and from the retry topic before or
+// collect takes messages from the queues, beginning at a random one or by priority, and from the retry topic before or
 // behind them. Java: PopMessageProcessor.processRequest.
 func (q *request) collect() error {
 	h := q.h
 	dice := int32(rand.IntN(100))
-	first := !h.Order && dice < q.p.o.PopFromRetryProbability
+	from, likely := dice, q.p.o.PopFromRetryProbability
+	if q.byPriority(dice) {
+		from, likely = 0, q.p.o.PopFromRetryProbabilityForPriority
+	}
+	first := !h.Order && dice < likely
 	if first {
-		if err := q.collectRetry(dice); err != nil {
+		if err := q.collectRetry(dice, from); err != nil {
 			return err
 		}
 	}
@@ -122,18 +126,18 @@ func (q *request) collect() error {
 		if err := q.take(h.Topic, h.QueueID); err != nil {
 			return err
 		}
-	} else if err := q.takeAll(q.topic, dice); err != nil {
+	} else if err := q.takeAll(q.topic, from); err != nil {
 		return err
 	}
 	if !first && !h.Order && q.room() > 0 {
-		return q.collectRetry(dice)
+		return q.collectRetry(dice, from)
 	}
 	return nil
 }
 
 // collectRetry takes messages from one of the group's retry topics: an answer has room for one only, since
 // both kinds would have the same key in the lists' eyes of old clients.
-func (q *request) collectRetry(dice int32) error {
+func (q *request) collectRetry(dice, from int32) error {
 	o := &q.p.o
 	name := receipt.RetryTopicV1(q.h.Topic, q.h.ConsumerGroup)
 	if o.EnableRetryTopicV2 && !(o.RetrieveMessageFromPopRetryTopicV1 && dice%2 == 0) {
@@ -143,12 +147,31 @@ func (q *request) collectRetry(dice int32) error {
 	if topic == nil {
 		return nil
 	}
-	return q.takeAll(topic, dice)
+	return q.takeAll(topic, from)
 }
 
-func (q *request) takeAll(topic *body.TopicConfig, dice int32) error {
-	for i := range topic.ReadQueueNums {
-		if err := q.take(topic.TopicName, (dice+i)%topic.ReadQueueNums); err != nil {
+// byPriority reports whether the queues are to be emptied in the order of their priority. In a topic of messages
+// with priorities a group's attribute priority.factor says how often, in percent. Java: SubscriptionGroupConfig.getPriorityFactor.
+func (q *request) byPriority(dice int32) bool {
+	if q.h.Order || q.topic.Attributes["message.type"] != "PRIORITY" {
+		return false
+	}
+	g := q.p.o.Group(q.h.ConsumerGroup)
+	if g == nil {
+		return false
+	}
+	factor, err := strconv.ParseInt(g.Attributes["priority.factor"], 10, 64)
+	return err != nil || int64(dice) < factor // 100 is the default
+}
+
+// takeAll takes messages from all queues: with from 0 in the order of their priority.
+func (q *request) takeAll(topic *body.TopicConfig, from int32) error {
+	n := topic.ReadQueueNums
+	for i := range n {
+		if q.p.o.PriorityOrderAsc {
+			i = n - 1 - i
+		}
+		if err := q.take(topic.TopicName, (from+i)%n); err != nil {
 			return err
 		}
 	}
@@ -197,7 +220,7 @@ func (q *request) wait() {
 	var x *hold.Request
 	if h.PollTime > 0 {
 		k := hold.Key{Topic: h.Topic, Group: h.ConsumerGroup, QueueID: h.QueueID}
-		x, result = q.p.hold.Add(q.r, k, q.topic.ReadQueueNums, time.UnixMilli(h.BornTime+h.PollTime), q.match)
+		x, result = q.p.hold.Add(q.r, k, q.topic.ReadQueueNums, time.UnixMilli(h.BornTime+h.PollTime), q.filter.wants())
 	}
 	switch result {
 	case hold.Full:

@@ -71,7 +71,7 @@ func (q *request) take(topic string, id int32) error {
 // read appends the messages at a queue offset to q.buf, or at the next offset there is.
 func (q *request) read(topic string, id int32, at int64) (store.GetResult, int64, error) {
 	p := q.p
-	get := store.GetRequest{Queue: p.o.Store.Find(topic, id), Offset: at, MaxMessages: q.room(), Match: q.match}
+	get := store.GetRequest{Queue: p.o.Store.Find(topic, id), Offset: at, MaxMessages: q.room(), Match: q.filter.Match, MatchRecord: q.filter.record()}
 	var res store.GetResult
 	var err error
 	if q.buf.B, res, err = p.o.Store.Get(q.buf.B, get); err != nil {

@@ -33,8 +33,9 @@ type held struct {
 	filter *Filter
 	r      *mux.Request
 	slot   int64
-	at     int // index in its slot
-	pos    int // index in its queue's list
+	at     int  // index in its slot
+	pos    int  // index in its queue's list
+	frozen bool // put off for its own sake: it counts as tried
 }
 
 // slotLength is how exactly a pull's end is kept. Java looks every 5 s.
@@ -77,11 +78,17 @@ func (h *hold) add(q *consumequeue.Queue, offset int64, f *Filter, r *mux.Reques
 }
 
 // later runs a request of a congested connection again in a moment.
-func (h *hold) later(r *mux.Request) {
+func (h *hold) later(r *mux.Request) { h.putOff(&held{r: r}, 0) }
+
+// freeze runs a request again after wait, as one that was tried.
+func (h *hold) freeze(r *mux.Request, wait time.Duration) { h.putOff(&held{r: r, frozen: true}, wait) }
+
+func (h *hold) putOff(x *held, wait time.Duration) {
+	r := x.r
 	h.mu.Lock()
 	closed := h.closed
 	if !closed {
-		h.schedule(&held{r: r}, 0)
+		h.schedule(x, wait)
 	}
 	h.mu.Unlock()
 	if closed {
@@ -207,7 +214,7 @@ func (h *hold) expire(upTo int64) {
 	for ; h.next <= upTo; h.next++ {
 		for slot := h.slots[h.next]; len(slot) > 0; slot = h.slots[h.next] {
 			x := slot[len(slot)-1]
-			if r := h.take(x); x.q == nil {
+			if r := h.take(x); x.q == nil && !x.frozen {
 				again = append(again, r)
 			} else {
 				over = append(over, r)

@@ -68,6 +68,10 @@ type Options struct {
 	Filters            *filter.Table
 	PropertyFilter     bool
 	FilterSupportRetry bool
+	// Cold slows down groups that read what is no longer in memory; nil: coldDataFlowControlEnable is off.
+	// ConsumeType returns how a group says that it consumes, "" for one without consumers.
+	Cold        Cold
+	ConsumeType func(group string) body.ConsumeType
 	// Count is told of messages given to a group, Missed of a look at a queue that found none.
 	Count  func(group, topic string, messages, bytes int)
 	Missed func()
@@ -124,6 +128,11 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 		return no
 	}
 	q := p.o.Store.Queue(h.Topic, h.QueueID)
+	if p.o.Cold != nil {
+		if resp, done := p.chill(r, &h, q); done {
+			return resp
+		}
+	}
 	if at, ok := p.o.Offsets.TakeReset(h.ConsumerGroup, h.Topic, h.QueueID); ok {
 		res := store.GetResult{Status: store.OffsetReset, NextOffset: at, MinOffset: q.Min(), MaxOffset: q.Max()}
 		return p.reply(r, &h, group, topic, nil, res)
@@ -141,6 +150,9 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 	}
 	if res.Messages == 0 {
 		p.o.Missed()
+	}
+	if res.Cold > 0 && p.o.Cold != nil {
+		p.o.Cold.Add(h.ConsumerGroup, res.Cold)
 	}
 	first := r.Attempt == 0
 	if first && h.SysFlag&header.PullCommitOffset != 0 {

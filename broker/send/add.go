@@ -75,6 +75,8 @@ type props struct {
 	tran         bool
 	lights       string // INNER_MULTI_DISPATCH
 	lightOffset  bool   // INNER_MULTI_QUEUE_OFFSET, which is the broker's to set
+	priority     string
+	sharded      bool // it has a key by which it is ordered
 }
 
 func scan(text string) props {
@@ -104,6 +106,10 @@ func scan(text string) props {
 			p.lights = value
 		case message.PropertyMultiQueueOffset:
 			p.lightOffset, p.odd = true, true
+		case message.PropertyPriority:
+			p.priority = value
+		case message.PropertyShardingKey:
+			p.sharded = true
 		}
 		return true
 	})
@@ -146,6 +152,9 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 	light, err := s.lightQueues(h.Topic, p.lights)
 	if err != nil {
 		return err
+	}
+	if p.priority != "" {
+		text = s.prioritize(m, r, topic, &p, text)
 	}
 	var now time.Time
 	if p.uniq == "" {
@@ -191,6 +200,23 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		text = s.intoLights(b, &rec, &all, light)
 	}
 	return s.addRecord(b, r, m, rec, text, &p)
+}
+
+// prioritize puts a message with a priority in the queue of that number, or the last. One of another type, too,
+// loses its priority. Java: SendMessageProcessor.sendMessage, TopicMessageType.parseFromMessageProperty.
+func (s *Sender) prioritize(m *message.Message, r *sent, topic *body.TopicConfig, p *props, text string) string {
+	n, err := strconv.ParseInt(p.priority, 10, 32)
+	if err != nil || n < 0 {
+		return text
+	}
+	if p.tran || p.delay != "" || p.timer || p.sharded {
+		all := message.ParseProperties(text)
+		all.Delete(message.PropertyPriority)
+		return all.String()
+	}
+	m.QueueID = min(int32(n), max(topic.WriteQueueNums-1, 0))
+	r.queueID = m.QueueID
+	return text
 }
 
 // half turns a message into one that waits in the half topic for its transaction's end. A delay begins then, when it

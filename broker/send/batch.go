@@ -51,7 +51,7 @@ func (s *Sender) take(c mux.Conn) *batch {
 const keepBatch = 2 << 20
 
 func (s *Sender) give(b *batch) {
-	b.conn, b.req, b.done = nil, nil, nil
+	b.conn, b.req, b.done, b.Impatient = nil, nil, nil, false
 	clear(b.Recs)
 	clear(b.Lights)
 	b.Lights = b.Lights[:0]
@@ -94,6 +94,7 @@ func (s *Sender) submit(b *batch) {
 		s.give(b)
 		return
 	}
+	b.Impatient = true
 	if err := s.o.Store.Submit(&b.Group); err != nil {
 		b.Appended(&b.Group, err)
 	}
@@ -160,7 +161,10 @@ const replySize = 400
 
 // storeRefusal is the answer to what the store did not take. Java: SendMessageProcessor.handlePutMessageResult.
 func storeRefusal(err error) *protocol.Command {
+	var pe *protocol.Error
 	switch {
+	case errors.As(err, &pe):
+		return protocol.NewResponse(pe.Code, pe.Remark)
 	case errors.Is(err, store.ErrBusy):
 		return protocol.NewResponse(protocol.SystemBusy, "[PC_SYNCHRONIZED]broker busy, start flow control for a while")
 	case errors.Is(err, store.ErrClosed), errors.Is(err, store.ErrReadOnly):

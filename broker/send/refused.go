@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/store"
@@ -88,3 +89,10 @@ func reasonOf(err error) Reason {
 
 // tooLarge is illegal for a message that is: Java does not tell them apart, we do when counting.
 func (s *Sender) tooLarge() error { return fmt.Errorf("%w: %w", s.illegal(), store.ErrTooLarge) }
+
+// TurnedAway is why messages are given back that waited for a disk that has stalled, the oldest of them for so long.
+// Java: BrokerFastFailure.cleanExpiredRequest.
+func TurnedAway(waited time.Duration) error {
+	return fmt.Errorf("%w: %w", store.ErrBusy, protocol.Errorf(protocol.SystemBusy,
+		"[PCBUSY_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: %dms, size of queue: 0", waited.Milliseconds()))
+}

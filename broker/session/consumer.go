@@ -258,6 +258,14 @@ func (t *Table) Group(group string) *Group {
 	return nil
 }
 
+// ConsumeType returns how a group consumes, "" when it has no live consumers.
+func (t *Table) ConsumeType(group string) body.ConsumeType {
+	if g := t.Group(group); g != nil {
+		return g.ConsumeType
+	}
+	return ""
+}
+
 // ConsumerIDs returns the client ids of a group's consumers, each once, in order; nil when there are
 // none. A client that has reconnected before its old connection ended counts once, where Java lists it
 // twice and so leaves queues to nobody.

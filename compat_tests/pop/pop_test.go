@@ -239,3 +239,33 @@ func TestOrderlyPop(t *testing.T) {
 		require.Equal(t, fmt.Sprint("o-", i), b)
 	}
 }
+
+// TestPopBySQL pops by expression, with the client's calls and as a push consumer: of what was there, and of what
+// comes while they wait. Each message is refused once and comes again, through the retry topic, which the
+// expression selects from as well. An expression that is none is refused.
+func TestPopBySQL(t *testing.T) {
+	t.Parallel()
+	c := pool.Cluster(t, "sql", "enablePropertyFilter=true")
+	topic, group := topic(t, c, 2)
+	pushed := group + "-push"
+	c.Broker.CreateGroup(t, pushed, 16)
+	cluster.Java(t, cluster.ClientV5, "popmode", c.Arg(), "broker="+c.Broker.Addr(), "topic="+topic, "group="+pushed).Wait(t, limit)
+	produce(t, c, topic, 40, "prefix=old", "number=n", "prop.colour=red", "tag=a")
+	const sql = "sql=(n BETWEEN 8 AND 11 AND colour IN ('red', 'blue')) OR TAGS = 'b' AND n > 38"
+	popping := java(t, c, "pop", topic, group, sql, "invisible=2000", "failFirst=1", "expect=5")
+	pushing := java(t, c, "consume", topic, pushed, sql, "pop=1", "invisible=20000", "retryAfter=1", "failFirst=1", "expect=10")
+	require.Len(t, popping.Collect(t, limit, "msg", 4), 4)
+	require.Len(t, pushing.Collect(t, limit, "msg", 4), 4)
+	produce(t, c, topic, 40, "prefix=new", "number=n", "tag=b")
+	for name, r := range map[string]*cluster.Run{"pop": popping, "push": pushing} {
+		times := map[string]int{}
+		for _, m := range cluster.Of(r.Wait(t, limit), "msg") {
+			times[m.Body()] |= 1 << m.Reconsume()
+		}
+		require.Equal(t, map[string]int{"old-8": 3, "old-9": 3, "old-10": 3, "old-11": 3, "new-39": 3}, times, name)
+	}
+	bad := java(t, c, "pop", topic, group, "sql=n BETWEEN 3 AND")
+	e := bad.Await(t, limit, "popError")
+	require.Contains(t, fmt.Sprint(e["error"]), "CODE: 23  DESC: parse the consumer's subscription failed")
+	bad.Stop(t, limit)
+}

@@ -30,6 +30,8 @@ const (
 	PropertyCluster             = "CLUSTER"
 	PropertyOriginMessageID     = "ORIGIN_MESSAGE_ID"
 	PropertyPopCK               = "POP_CK"
+	PropertyPriority            = "_SYS_MSG_PRIORITY_"
+	PropertyShardingKey         = "__SHARDINGKEY"
 	PropertyTimerDelaySec       = "TIMER_DELAY_SEC"
 	PropertyTimerDelayMs        = "TIMER_DELAY_MS"
 	PropertyTimerDeliverMs      = "TIMER_DELIVER_MS"

@@ -3,6 +3,7 @@ package mux
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -14,12 +15,18 @@ type LaneOptions struct {
 	Workers  int           // goroutines, at least 1
 	Capacity int           // requests that may wait, at least 1
 	MaxWait  time.Duration // a request that waited longer is refused with SYSTEM_BUSY; 0: never
+	// Busy is asked every 50 ms and must not block; nil: never. While it says so, requests to the lane's routes,
+	// those of Inline parts too, are refused with SYSTEM_BUSY as they come, and with CleanBusy those that wait.
+	// Java: NettyRequestProcessor.rejectRequest and BrokerFastFailure.
+	Busy      func() bool
+	CleanBusy bool
 }
 
 // Lane is a bounded queue of requests with a fixed number of workers.
 type Lane struct {
 	o    LaneOptions
 	m    *Mux
+	busy atomic.Bool // what Busy said; read for every request
 	mu   sync.Mutex
 	wake sync.Cond
 	// queue is a ring: n requests from head on.
@@ -104,23 +111,37 @@ func (l *Lane) work() {
 	}
 }
 
-// expire refuses what waited too long and reports whether there is more to come. Java: BrokerFastFailure.
-func (l *Lane) expire(now time.Time) bool {
-	if l.o.MaxWait <= 0 {
-		return false
+// look asks whether the lane is busy and refuses what waited too long. It
+// reports whether requests wait. Java: BrokerFastFailure.cleanExpiredRequest.
+func (l *Lane) look(now time.Time) (waiting bool) {
+	if l.o.Busy != nil {
+		busy := l.o.Busy()
+		l.busy.Store(busy)
+		if busy && l.o.CleanBusy {
+			l.clean(now, -1, "PCBUSY_CLEAN_QUEUE")
+		}
 	}
+	if l.o.MaxWait > 0 {
+		l.clean(now, l.o.MaxWait, "TIMEOUT_CLEAN_QUEUE")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.n > 0
+}
+
+// clean refuses what has waited for so long.
+func (l *Lane) clean(now time.Time, wait time.Duration, why string) {
 	for {
 		l.mu.Lock()
-		if l.n == 0 || now.Sub(l.queue[l.head].At) < l.o.MaxWait {
-			waiting := l.n > 0
+		if l.n == 0 || wait >= 0 && now.Sub(l.queue[l.head].At) < wait {
 			l.mu.Unlock()
-			return waiting
+			return
 		}
 		r, left := l.pop(), l.n
 		l.mu.Unlock()
 		l.m.stats.timedOut.Add(1)
-		r.Reply(protocol.NewResponse(protocol.SystemBusy, fmt.Sprintf(
-			"[TIMEOUT_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: %dms, size of queue: %d", now.Sub(r.At).Milliseconds(), left)))
+		r.Reply(protocol.NewResponse(protocol.SystemBusy, fmt.Sprintf("[%s]broker busy, start flow control for a while, period in queue: %dms, size of queue: %d",
+			why, max(0, now.Sub(r.At)).Milliseconds(), left)))
 	}
 }
 

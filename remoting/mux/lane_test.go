@@ -278,3 +278,52 @@ func TestFlushFollowsWhatWasTaken(t *testing.T) {
 	s.Flush()
 	require.Empty(t, l.events)
 }
+
+// TestBusyLaneRefusesWhatComes and, if it is to, what waits; requests that run already go on. What comes later is
+// taken again. Inline parts of its routes are not asked meanwhile.
+func TestBusyLaneRefusesWhatComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, clean := range []bool{true, false} {
+			m, gate := newMux(t, mux.Options{}), make(chan struct{})
+			var isBusy atomic.Bool
+			l, in := m.NewLane(mux.LaneOptions{Capacity: 4, Busy: isBusy.Load, CleanBusy: clean}), &loop{}
+			h := func(*mux.Request) *protocol.Command { <-gate; return ok() }
+			m.Add(mux.Route{Code: code, Lane: l, Handle: h},
+				mux.Route{Code: code + 1, Lane: l, Handle: h, Inline: &mux.InlineFactory{Open: func(mux.Conn) mux.Inline { return in }}})
+			inlined := func(opaque int32) []byte { return frame.Append(nil, &protocol.Command{Code: code + 1, Opaque: opaque}) }
+			c := newConn()
+			s := m.Open(c)
+			require.NoError(t, s.Frame(request(1)))
+			synctest.Wait()
+			require.NoError(t, s.Frame(request(2)))
+			require.NoError(t, s.Frame(request(3)))
+			isBusy.Store(true)
+			time.Sleep(60 * time.Millisecond)
+			if clean {
+				const busy = "[PCBUSY_CLEAN_QUEUE]broker busy, start flow control for a while, period in queue: 50ms, size of queue: "
+				require.Equal(t, busy+"1", answered(t, c, 2, protocol.SystemBusy).Remark)
+				require.Equal(t, busy+"0", answered(t, c, 3, protocol.SystemBusy).Remark)
+			}
+			require.NoError(t, s.Frame(request(4)))
+			require.NoError(t, s.Frame(inlined(6)))
+			const reject = "[REJECTREQUEST]system busy, start flow control for a while"
+			require.Equal(t, reject, answered(t, c, 4, protocol.SystemBusy).Remark)
+			require.Equal(t, reject, answered(t, c, 6, protocol.SystemBusy).Remark)
+			require.NoError(t, s.Frame(oneway(5)))
+			require.Empty(t, c.sent)
+			require.Empty(t, in.events)
+			require.EqualValues(t, 3, m.Stats().Overloaded)
+			isBusy.Store(false)
+			time.Sleep(60 * time.Millisecond)
+			require.NoError(t, s.Frame(inlined(8)))
+			require.Equal(t, []string{"took 8"}, in.events)
+			close(gate)
+			answered(t, c, 1, protocol.Success)
+			if !clean {
+				answered(t, c, 2, protocol.Success)
+				answered(t, c, 3, protocol.Success)
+			}
+			m.Close()
+		}
+	})
+}

@@ -158,7 +158,7 @@ func (m *Mux) sweep() {
 		case now := <-t.C:
 			wait := idleSweeps * sweepEvery
 			for _, l := range m.allLanes() {
-				if l.expire(now) {
+				if l.look(now) {
 					wait = sweepEvery
 				}
 			}
@@ -207,6 +207,10 @@ func (s *Session) Frame(b []byte) error {
 	if r == nil || r.NoFastPort && s.fast {
 		s.m.stats.unknown.Add(1)
 		s.refuse(protocol.NewResponse(protocol.RequestCodeNotSupported, fmt.Sprintf(" request type %d not supported", c.Code)))
+		return nil
+	}
+	if r.Lane.busy.Load() {
+		s.overloaded("REJECTREQUEST")
 		return nil
 	}
 	if r.Inline != nil {
@@ -269,19 +273,24 @@ func (s *Session) queue(r *Route, size int) {
 	all, own := s.m.held.Add(req.size), s.held.Add(req.size)
 	if all > s.m.o.MaxHeldBytes || own > s.m.o.MaxHeldBytes/4 {
 		req.finish()
-		s.overloaded()
+		s.overloaded("OVERLOAD")
 		return
 	}
 	compact(&req.Cmd, &s.cmd)
 	if !r.Lane.push(req) {
 		req.finish()
-		s.overloaded()
+		s.overloaded("OVERLOAD")
 	}
 }
 
-func (s *Session) overloaded() {
+func (s *Session) overloaded(why string) {
 	s.m.stats.overloaded.Add(1)
-	s.refuse(protocol.NewResponse(protocol.SystemBusy, "[OVERLOAD]system busy, start flow control for a while"))
+	s.refuse(busy(why))
+}
+
+// busy is the answer to a request that is not taken. Java: NettyRemotingAbstract.processRequestCommand.
+func busy(why string) *protocol.Command {
+	return protocol.NewResponse(protocol.SystemBusy, "["+why+"]system busy, start flow control for a while")
 }
 
 func (s *Session) refuse(resp *protocol.Command) {
@@ -378,7 +387,7 @@ func (r *Request) Again() {
 	r.At = time.Now()
 	if !r.route.Lane.push(r) {
 		r.m.stats.overloaded.Add(1)
-		r.Reply(protocol.NewResponse(protocol.SystemBusy, "[OVERLOAD]system busy, start flow control for a while"))
+		r.Reply(busy("OVERLOAD"))
 	}
 }
 

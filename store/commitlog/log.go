@@ -48,13 +48,14 @@ type Log struct {
 
 	end atomic.Int64 // offset behind the last record
 
-	mu       sync.Mutex // guards the preparation of the next file
-	prepared spare
-	prepErr  error
-	prepDone chan struct{}            // nil: none is running
-	full     atomic.Pointer[[]string] // folders to be spared
-	namesMu  sync.Mutex               // held while names are made durable
-	newNames atomic.Bool              // a file was added since the last Sync
+	mu          sync.Mutex // guards the preparation of the next file
+	prepared    spare
+	prepErr     error
+	prepDone    chan struct{}            // nil: none is running
+	full        atomic.Pointer[[]string] // folders to be spared
+	noReadAhead atomic.Bool
+	namesMu     sync.Mutex  // held while names are made durable
+	newNames    atomic.Bool // a file was added since the last Sync
 }
 
 // Open opens the files. The end of the log is not known until the owner has scanned it and calls SetEnd.
@@ -199,8 +200,22 @@ func (l *Log) roll(base int64) (*segment.File, error) {
 	f, err := l.files.Add(next.path, next.dir, base)
 	if err == nil {
 		l.newNames.Store(true)
+		if l.noReadAhead.Load() {
+			_ = f.ReadAhead(false) // it is read as well without
+		}
 	}
 	return f, err
+}
+
+// ReadAhead sets whether the kernel may read ahead in the files there are and those to come.
+func (l *Log) ReadAhead(on bool) error {
+	l.noReadAhead.Store(!on)
+	for _, f := range l.files.All() {
+		if err := f.ReadAhead(on); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Covers reports whether a file holds offset.

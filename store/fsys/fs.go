@@ -66,6 +66,12 @@ type File interface {
 	Close() error
 }
 
+// Advisor is a File that can tell the kernel how it is read.
+type Advisor interface {
+	// ReadAhead sets whether a read may bring more of the file into memory than is asked for; it does at first.
+	ReadAhead(on bool) error
+}
+
 // OS is the real file system.
 type OS struct{}
 
@@ -211,6 +217,18 @@ func (f *osFile) WriteVec(pieces [][]byte, off int64) error {
 			off += int64(m)
 			pieces = pieces[1:]
 		}
+	}
+	return nil
+}
+
+// ReadAhead implements Advisor.
+func (f *osFile) ReadAhead(on bool) error {
+	advice := unix.FADV_RANDOM
+	if on {
+		advice = unix.FADV_NORMAL
+	}
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, advice); err != nil {
+		return &os.PathError{Op: "fadvise", Path: f.Name(), Err: err}
 	}
 	return nil
 }

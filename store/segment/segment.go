@@ -7,6 +7,7 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -69,6 +70,16 @@ func (f *File) release() error {
 		return f.Close()
 	}
 	return nil
+}
+
+// ReadAhead is fsys.Advisor's, for a file that is one; others and closed ones take no advice.
+func (f *File) ReadAhead(on bool) error {
+	a, ok := f.File.(fsys.Advisor)
+	if !ok || !f.hold() {
+		return nil
+	}
+	err := a.ReadAhead(on)
+	return errors.Join(err, f.release())
 }
 
 // Idle reports whether a file that was removed from its row is closed: no reader is left in it.

@@ -85,6 +85,8 @@ type Timer struct {
 	stop    chan struct{}
 	done    chan struct{}
 
+	stopEnqueue atomic.Bool
+
 	read   atomic.Int64 // ms, the first slot that is not delivered
 	offset atomic.Int64 // queue offset in Topic of the first message that is not entered
 
@@ -119,6 +121,7 @@ func load(o Options) (*Timer, error) {
 		o.RollWindow = most
 	}
 	t := &Timer{o: o, stop: make(chan struct{}), done: make(chan struct{})}
+	t.SetStopEnqueue(o.StopEnqueue)
 	so := o.Store.Options()
 	if err := t.metrics.load(o.MetricsPath, o.Logger); err != nil {
 		return nil, err
@@ -173,6 +176,9 @@ func (t *Timer) locate(physicalOffset int64, size int32) (queueOffset int64, ok,
 	st := t.o.Store.Stats()
 	return r.QueueOffset, err == nil && r.Topic == Topic, physicalOffset < st.MinPhysical
 }
+
+// SetStopEnqueue changes Options.StopEnqueue (timerStopEnqueue).
+func (t *Timer) SetStopEnqueue(stop bool) { t.stopEnqueue.Store(stop) }
 
 func (t *Timer) queue() *consumequeue.Queue { return t.o.Store.Find(Topic, 0) }
 
@@ -250,7 +256,7 @@ func (t *Timer) turn() (wait time.Duration, err error) {
 	}
 	more := false
 	// Behind a long stop old slots come first: new ones would be written over them.
-	if !t.o.StopEnqueue && write-t.read.Load() < (t.o.Slots-blankSlots)*t.o.Precision {
+	if !t.stopEnqueue.Load() && write-t.read.Load() < (t.o.Slots-blankSlots)*t.o.Precision {
 		for range turnBatches {
 			if more, err = t.enqueue(write); err != nil || !more {
 				break

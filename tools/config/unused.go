@@ -129,10 +129,10 @@ var rules = []rule{
 	{reason: JVM, names: []string{
 		"topicQueueLockNum",
 		"useReentrantLockWhenPutMessage", "useABSLock", "spinLockCollisionRetreatOptimalDegree", "debugLockEnable",
-		"transferMsgByHeap", "putMessageFutureThreadPoolNums",
+		"transferMsgByHeap", "putMessageFutureThreadPoolNums", "putThreadPoolQueueCapacity",
 	}},
 	{reason: Mmap, parts: []string{"warmmapedfile", "withoutmmap"}, names: []string{
-		"putConsumeQueueDataByFileChannel", "sharedByteBufferNum", "dataReadAheadEnable",
+		"putConsumeQueueDataByFileChannel", "sharedByteBufferNum",
 		"destroyMapedFileIntervalForcibly", "redeleteHangedFileInterval",
 		"timerWheelSnapshotFlush", "timerWheelSnapshotIntervalMs",
 	}},

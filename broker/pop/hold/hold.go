@@ -65,7 +65,7 @@ type Options struct {
 // Request is a request that waits.
 type Request struct {
 	r     *mux.Request
-	match func(tagsCode int64) bool // nil: all
+	wants func(tagsCode int64, record []byte) bool // nil: all
 	end   time.Time
 	heap  int // index in Hold.ends, -1: taken
 	line  *line
@@ -109,7 +109,7 @@ func Open(o Options) *Hold {
 
 // Add holds r until end. queues is how many queues the topic has now. The request that is returned can be
 // taken back with Take.
-func (h *Hold) Add(r *mux.Request, k Key, queues int32, end time.Time, match func(int64) bool) (*Request, Result) {
+func (h *Hold) Add(r *mux.Request, k Key, queues int32, end time.Time, wants func(tagsCode int64, record []byte) bool) (*Request, Result) {
 	now := time.Now()
 	if limit := now.Add(maxWait); end.After(limit) {
 		end = limit
@@ -128,7 +128,7 @@ func (h *Hold) Add(r *mux.Request, k Key, queues int32, end time.Time, match fun
 	if l.list.Len() > h.o.MaxPerKey {
 		return nil, Full
 	}
-	x := &Request{r: r, match: match, end: end.Add(-early), line: l}
+	x := &Request{r: r, wants: wants, end: end.Add(-early), line: l}
 	x.place = l.list.PushBack(x)
 	l.topic.used = now
 	l.topic.held++
@@ -186,7 +186,7 @@ func (h *Hold) Take(x *Request) bool {
 
 // Arrived tells of a message. It wakes one request of each group for any queue, and one for this queue.
 // It runs on a goroutine of the store.
-func (h *Hold) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64) {
+func (h *Hold) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64, record []byte) {
 	if h.waiting.Load() == 0 {
 		return
 	}
@@ -197,7 +197,7 @@ func (h *Hold) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64) {
 	if t := h.topics[q.Topic]; t != nil && t.held > 0 {
 		for _, g := range t.groups {
 			for _, id := range [...]int32{AnyQueue, q.ID} {
-				if r := h.first(g[id], tagsCode, force); r != nil {
+				if r := h.first(g[id], tagsCode, record, force); r != nil {
 					woken = append(woken, r)
 				}
 			}
@@ -210,7 +210,7 @@ func (h *Hold) Arrived(q *consumequeue.Queue, queueOffset, tagsCode int64) {
 }
 
 // first takes the next request of a line if it wants the message; the caller holds h.mu.
-func (h *Hold) first(l *line, tagsCode int64, force bool) *mux.Request {
+func (h *Hold) first(l *line, tagsCode int64, record []byte, force bool) *mux.Request {
 	if l == nil {
 		return nil
 	}
@@ -226,7 +226,7 @@ func (h *Hold) first(l *line, tagsCode int64, force bool) *mux.Request {
 		switch {
 		case x.r.Conn.Closed():
 			h.take(x).Drop()
-		case force || x.match == nil || x.match(tagsCode):
+		case force || x.wants == nil || x.wants(tagsCode, record):
 			return h.take(x)
 		default:
 			return nil
@@ -242,7 +242,7 @@ func (h *Hold) Wake(k Key) bool {
 	var r *mux.Request
 	h.mu.Lock()
 	if t := h.topics[k.Topic]; t != nil {
-		r = h.first(t.groups[k.Group][k.QueueID], 0, true)
+		r = h.first(t.groups[k.Group][k.QueueID], 0, nil, true)
 	}
 	h.mu.Unlock()
 	if r == nil {
@@ -270,12 +270,12 @@ func (h *Hold) WakeGroup(topic, group string) {
 	h.mu.Lock()
 	if t := h.topics[topic]; t != nil {
 		lines := t.groups[group]
-		r = h.first(lines[AnyQueue], 0, true)
+		r = h.first(lines[AnyQueue], 0, nil, true)
 		for _, l := range lines {
 			if r != nil {
 				break
 			}
-			r = h.first(l, 0, true)
+			r = h.first(l, 0, nil, true)
 		}
 	}
 	h.mu.Unlock()

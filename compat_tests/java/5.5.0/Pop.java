@@ -40,6 +40,7 @@ final class Pop {
     private final long delayMs;
     private final long expect;
     private final String tag;
+    private final String sql;
     private MQClientAPIImpl api;
     private BrokerData broker;
     private long acked;
@@ -61,6 +62,7 @@ final class Pop {
         delayMs = args.longValue("delayMs", 0);
         expect = args.longValue("expect", Long.MAX_VALUE);
         tag = args.get("tag", "*");
+        sql = args.get("sql", null);
     }
 
     static void run(String verb, Args args, Driver.Stop stop) throws Exception {
@@ -121,8 +123,8 @@ final class Pop {
         h.setPollTime(pollTime);
         h.setBornTime(System.currentTimeMillis());
         h.setInitMode(0);
-        h.setExpType("TAG");
-        h.setExp(tag);
+        h.setExpType(sql == null ? "TAG" : "SQL92");
+        h.setExp(sql == null ? tag : sql);
         h.setOrder(order);
         if (order) {
             h.setAttemptId("attempt-" + System.nanoTime());

@@ -27,6 +27,7 @@ final class Produce {
     private final boolean keys;
     private final String[] delays;
     private final String[] timers;
+    private final String[] priorities;
     private final int queue;
     private final int sharding;
     private final int flag;
@@ -59,6 +60,7 @@ final class Produce {
         forever = args.flag("forever");
         props = args.with("prop.");
         number = args.get("number", null);
+        priorities = args.get("priority", "").split(","); // of 5.5
     }
 
     static void run(Args args, Driver.Stop stop) throws Exception {
@@ -205,6 +207,9 @@ final class Produce {
         props.forEach(m::putUserProperty);
         if (number != null) {
             m.putUserProperty(number, String.valueOf(i));
+        }
+        if (!priorities[i % priorities.length].isEmpty()) {
+            Moved.call(m, "setPriority", Integer.parseInt(priorities[i % priorities.length]));
         }
         String[] timer = timers[i % timers.length].split(":");
         switch (timer[0]) {
