@@ -30,7 +30,7 @@ const delays = "messageDelayLevel=1s 2s 3s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1
 // shared returns the cluster most tests use; each brings its own topics and groups.
 func shared(t *testing.T) *cluster.Cluster {
 	t.Helper()
-	return pool.Cluster(t, "shared", delays)
+	return pool.Cluster(t, "shared", delays, "traceTopicEnable=true")
 }
 
 // versions are the Java clients under test.
@@ -77,6 +77,8 @@ func bodies(prefix string, from, to int) []string {
 	}
 	return out
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 // produce runs the Java producer to its end and returns the acks; every
 // message must be acknowledged.
