@@ -29,6 +29,9 @@ func TestTopicAttributes(t *testing.T) {
 		{"message.type:FIFO", "add/alter attribute format is wrong: message.type"},
 		{"+message.type:MIXED", "MIXED message type is not supported."},
 	}
+	if !cluster.PeerIsJava() { // which has lite topics
+		refusals = append(refusals, struct{ attribute, why string }{"+message.type:LITE", "LITE message type is not supported."})
+	}
 	sets := []string{"+message.type:FIFO,+queue.type:SimpleCQ", "+message.type:DELAY", "-message.type:"}
 	for _, r := range refusals {
 		sets = append(sets, r.attribute)
