@@ -51,7 +51,7 @@ func TestTopicAttributes(t *testing.T) {
 	require.Len(t, refused, 2)
 
 	produce(t, c, cluster.ClientV5, topic, 8, "delay=0,1", "prop.__SHARDINGKEY=k")
-	got := received(t, consume(t, c, cluster.ClientV4, topic, name(t, "group"), "expect=8"))
+	got := received(t, consume(t, c, cluster.ClientV5, topic, name(t, "group"), "expect=8", soon))
 	require.ElementsMatch(t, bodies("m", 0, 8), cluster.Bodies(got))
 }
 
@@ -70,7 +70,7 @@ func TestOrderedTopicOfTheNameServer(t *testing.T) {
 		require.Equal(t, map[int]int{0: 6, 1: 6}, count)
 		refused := cluster.Java(t, version, "produce", c.Arg(), "topic="+topic, "queue=2").Wait(t, limit)
 		require.Contains(t, cluster.Of(refused, "sendError")[0].Str("error"), "select message queue threw exception", "there is no queue 2")
-		got := received(t, consume(t, c, version, topic, name(t, "group"), "mode=orderly", "expect=12"))
+		got := received(t, consume(t, c, version, topic, name(t, "group"), "mode=orderly", "expect=12", soon))
 		require.ElementsMatch(t, bodies("m", 0, 12), cluster.Bodies(got))
 	})
 }

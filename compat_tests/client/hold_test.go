@@ -9,7 +9,8 @@ import (
 
 // TestRefusedOrderedMessageHoldsItsQueueOnly refuses one message until all that is in other queues has been
 // consumed, also what was sent after a restart of the broker, whose queue locks are gone then. Behind it nothing
-// of its queue comes; so if it held back anything else, the test would not end.
+// of its queue comes; so if it held back anything else, the test would not end. Until its next heartbeat a broker
+// that has restarted does not know a consumer, so these come soon.
 func TestRefusedOrderedMessageHoldsItsQueueOnly(t *testing.T) {
 	const queueCount, each, heldQueue = 4, 10, 1
 	c := aged(t)
@@ -18,7 +19,8 @@ func TestRefusedOrderedMessageHoldsItsQueueOnly(t *testing.T) {
 	for _, v := range versions {
 		topics[v] = name(t, v[:1]+"-topic")
 		c.Broker.CreateTopic(t, topics[v], queueCount)
-		consumers[v] = consume(t, c, v, topics[v], name(t, v[:1]+"-group"), "mode=orderly", "suspendMs=200", "hold=first-1:"+itoa(others))
+		consumers[v] = consume(t, c, v, topics[v], name(t, v[:1]+"-group"), "mode=orderly", "suspendMs=200",
+			soon, "hold=first-1:"+itoa(others))
 	}
 	ok := map[string][]cluster.Event{}
 	await := func(v string, n int) {

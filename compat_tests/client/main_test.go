@@ -99,6 +99,9 @@ func consume(t *testing.T, c *cluster.Cluster, version, topic, group string, arg
 	return cluster.Java(t, version, "consume", args...)
 }
 
+// soon, for a consumer, has what the broker forgot or did not hear at its start (see warm) told again soon.
+const soon = "heartbeatMs=1000"
+
 // received waits for the end of a consumer with expect= and returns its messages.
 func received(t *testing.T, r *cluster.Run) []cluster.Event {
 	t.Helper()

@@ -19,7 +19,7 @@ func TestNamespaces(t *testing.T) {
 		for _, made := range []string{inside, "%RETRY%" + space + "%" + group} {
 			c.Broker.CreateTopic(t, made, 2) // see TestRetryAndDeadLetter
 		}
-		consumer := consume(t, c, version, topic, group, "namespace="+space, "failFirst=2", "maxReconsume=1", "expect=8")
+		consumer := consume(t, c, version, topic, group, "namespace="+space, "failFirst=2", "maxReconsume=1", "expect=8", soon)
 		produce(t, c, version, topic, 4, "prefix=outside")
 		sent := produce(t, c, version, topic, 4, "prefix=inside", "namespace="+space, "tag=t", "keys=1")
 		times := map[string]int{}
@@ -30,8 +30,8 @@ func TestNamespaces(t *testing.T) {
 		}
 		require.Equal(t, map[string]int{"inside-0": 2, "inside-1": 2, "inside-2": 2, "inside-3": 2}, times)
 		// Seen from outside, where the names are whole.
-		whole := byBody(t, received(t, consume(t, c, version, inside, name(t, "outside"), "expect=4")))
-		dead := byBody(t, received(t, consume(t, c, version, "%DLQ%"+space+"%"+group, name(t, "undertaker"), "expect=4")))
+		whole := byBody(t, received(t, consume(t, c, version, inside, name(t, "outside"), "expect=4", soon)))
+		dead := byBody(t, received(t, consume(t, c, version, "%DLQ%"+space+"%"+group, name(t, "undertaker"), "expect=4", soon)))
 		for _, s := range sent {
 			checkReceived(t, s, whole[s.Body()])
 			require.Equal(t, inside, whole[s.Body()].Topic())
@@ -46,7 +46,7 @@ func TestNamespaces(t *testing.T) {
 func TestNamespaceV2(t *testing.T) {
 	c := shared(t)
 	topic, group := topic(t, c, 4), name(t, "group")
-	consumer := consume(t, c, cluster.ClientV5, topic, group, "namespaceV2=space", "expect=8")
+	consumer := consume(t, c, cluster.ClientV5, topic, group, "namespaceV2=space", "expect=8", soon)
 	sent := produce(t, c, cluster.ClientV5, topic, 8, "prefix=v2", "namespaceV2=space")
 	got := byBody(t, received(t, consumer))
 	for _, s := range sent {

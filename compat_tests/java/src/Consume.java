@@ -58,6 +58,7 @@ final class Consume {
         consumer.setSuspendCurrentQueueTimeMillis(args.longValue("suspendMs", 100));
         consumer.setAwaitTerminationMillisWhenShutdown(5000);
         consumer.setVipChannelEnabled(args.flag("vip"));
+        consumer.setHeartbeatBrokerInterval(args.intValue("heartbeatMs", 30000));
         String sql = args.get("sql", null);
         if (sql != null) {
             consumer.subscribe(topic, MessageSelector.bySql(sql));
