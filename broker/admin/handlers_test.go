@@ -114,6 +114,8 @@ func TestFlagsLiftTheirRules(t *testing.T) {
 	c := newClients(t, b.addr)
 	require.Zero(t, c.exchange(newTopic("", "SELF_TEST_TOPIC")).Code)
 	require.Zero(t, c.exchange(newTopic("", "T1", "attributes=+message.type=MIXED")).Code)
+	lite := c.exchange(newTopic("", "T2", "attributes=+message.type=LITE"))
+	require.Equal(t, []any{protocol.InvalidParameter, "LITE message type is not supported."}, []any{lite.Code, lite.Remark})
 	var all body.TopicConfigAndMappingSerializeWrapper
 	resp := c.call("tool", request(protocol.GetAllTopicConfig, "", "topicSeq=0", "maxTopicNum=1"))
 	require.NoError(t, body.Unmarshal(resp.Body, &all))

@@ -67,6 +67,9 @@ func (h *Handlers) checkTopic(c *body.TopicConfig) error {
 	if !h.o.EnableMixedMessageType && c.Attributes["+"+topic.AttrMessageType] == topic.MessageTypeMixed {
 		return invalid("MIXED message type is not supported.")
 	}
+	if c.Attributes["+"+topic.AttrMessageType] == topic.MessageTypeLite {
+		return invalid("LITE message type is not supported.")
+	}
 	return nil
 }
 

@@ -126,6 +126,15 @@ func (c *Client) Send(cmd *protocol.Command) int32 {
 	return cmd.Opaque
 }
 
+// Answer writes the response to a request of the broker's.
+func (c *Client) Answer(to, resp *protocol.Command) {
+	c.t.Helper()
+	resp.Opaque = to.Opaque
+	resp.Flag |= protocol.FlagResponse
+	_, err := c.c.Write(frame.Append(nil, resp))
+	require.NoError(c.t, err)
+}
+
 // Read returns the next command the broker sends.
 func (c *Client) Read() *protocol.Command {
 	c.t.Helper()

@@ -89,13 +89,24 @@ func (r *Relay) resetThere(h *header.ResetOffsetRequest, forCPP bool) (*protocol
 	if g == nil {
 		return nil, protocol.Errorf(protocol.ConsumerNotOnline, "Consumer not online, so can not reset offset, Group: %s Topic: %s Timestamp: %d", h.Group, h.Topic, h.Timestamp)
 	}
+	if err := allReset(g); err != nil {
+		return nil, err
+	}
 	for _, ch := range g.Channels {
-		if ch.Version < versionReset {
-			return nil, protocol.Errorf(protocol.SystemError, "the client does not support this feature. version=%d", ch.Version)
-		}
 		mux.Send(ch.Conn, push)
 	}
 	return replyJSON(out)
+}
+
+// allReset refuses a group with a client that is too old to be asked for offsets or told of others. Java looks at
+// each client when its turn comes, so that those in front of an old one have been reset.
+func allReset(g *session.Group) error {
+	for _, ch := range g.Channels {
+		if ch.Version < versionReset {
+			return protocol.Errorf(protocol.SystemError, "the client does not support this feature. version=%d", ch.Version)
+		}
+	}
+	return nil
 }
 
 // offsetAt is where a queue is at a time, ms; before 1970 its end.
@@ -117,14 +128,13 @@ func (r *Relay) consumerStatus(_ *mux.Request, h *header.GetConsumerStatusReques
 	if g == nil {
 		return nil, protocol.Errorf(protocol.SystemError, "No Any Consumer online in the consumer group: [%s]", h.Group)
 	}
+	if err := allReset(g); err != nil {
+		return nil, err
+	}
 	out := body.GetConsumerStatusBody{ConsumerTable: map[string]body.QueueMap[int64]{}, MessageQueueTable: body.QueueMap[int64]{}}
 	var mu sync.Mutex
 	var asked sync.WaitGroup
-	defer asked.Wait()
 	for _, ch := range g.Channels {
-		if ch.Version < versionReset {
-			return nil, protocol.Errorf(protocol.SystemError, "the client does not support this feature. version=%d", ch.Version)
-		}
 		if h.ClientAddr != "" && h.ClientAddr != ch.ClientID {
 			continue
 		}

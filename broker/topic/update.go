@@ -21,6 +21,10 @@ const (
 // is off. Java: TopicMessageType.
 const MessageTypeMixed = "MIXED"
 
+// MessageTypeLite is the message.type of lite topics, which Java makes and UPDATE_AND_CREATE_TOPIC refuses here as
+// long as there are none. Java: TopicMessageType.
+const MessageTypeLite = "LITE"
+
 // maxLiteExpiration is 30 days in minutes.
 const maxLiteExpiration = 30 * 24 * 60
 
@@ -32,7 +36,7 @@ func attributeRules() attribute.Rules {
 	return attribute.Rules{
 		AttrQueueType:      attribute.Enum(false, "SimpleCQ", QueueTypeBatch),
 		AttrCleanupPolicy:  attribute.Enum(false, "DELETE", "COMPACTION"),
-		AttrMessageType:    attribute.Enum(true, "UNSPECIFIED", MessageTypeMixed, "TRANSACTION", "PRIORITY", "FIFO", "DELAY", "LITE", "NORMAL"),
+		AttrMessageType:    attribute.Enum(true, "UNSPECIFIED", MessageTypeMixed, "TRANSACTION", "PRIORITY", "FIFO", "DELAY", MessageTypeLite, "NORMAL"),
 		AttrReserveTime:    attribute.Range(true, -1, math.MaxInt64),
 		AttrLiteExpiration: attribute.Range(true, -1, maxLiteExpiration),
 	}

@@ -30,7 +30,7 @@ const delays = "messageDelayLevel=1s 2s 3s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1
 // shared returns the cluster most tests use; each brings its own topics and groups.
 func shared(t *testing.T) *cluster.Cluster {
 	t.Helper()
-	return pool.Cluster(t, "shared", delays)
+	return pool.Cluster(t, "shared", delays, "traceTopicEnable=true")
 }
 
 // versions are the Java clients under test.
@@ -78,6 +78,8 @@ func bodies(prefix string, from, to int) []string {
 	return out
 }
 
+func itoa(n int) string { return strconv.Itoa(n) }
+
 // produce runs the Java producer to its end and returns the acks; every
 // message must be acknowledged.
 func produce(t *testing.T, c *cluster.Cluster, version, topic string, count int, args ...string) []cluster.Event {
@@ -96,6 +98,9 @@ func consume(t *testing.T, c *cluster.Cluster, version, topic, group string, arg
 	args = append([]string{c.Arg(), "topic=" + topic, "group=" + group, "timeout=240000"}, args...)
 	return cluster.Java(t, version, "consume", args...)
 }
+
+// soon, for a consumer, has what the broker forgot or did not hear at its start (see warm) told again soon.
+const soon = "heartbeatMs=1000"
 
 // received waits for the end of a consumer with expect= and returns its messages.
 func received(t *testing.T, r *cluster.Run) []cluster.Event {

@@ -59,6 +59,9 @@ func TestBroadcast(t *testing.T) {
 			}
 			require.Greater(t, soon, 10, "held pulls were not woken by the arrival")
 		}
+		for _, q := range queues(t, c, version, topic, group) {
+			require.LessOrEqual(t, q.Int("committed"), int64(0), "each consumer keeps its offsets to itself")
+		}
 	})
 }
 

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // first retry has level 3 (Java: DefaultMQPushConsumerImpl, 3 + reconsumeTimes).
 func shared(t *testing.T) *cluster.Cluster {
 	t.Helper()
-	return pool.Cluster(t, "polyglot", "messageDelayLevel=1s 1s 1s 1s 1s 2s 2s 2s 2s 2s")
+	return pool.Cluster(t, "polyglot", "traceTopicEnable=true", "messageDelayLevel=1s 1s 1s 1s 1s 2s 2s 2s 2s 2s")
 }
 
 // language is one client library under test.

@@ -80,6 +80,10 @@ func (r *reading) options(a *args) ([]consumer.Option, error) {
 		// The client locks its queues 1 s after start and then at this interval (its default: 20 s);
 		// a rebalance that is later than 1 s must wait for the next turn.
 		consumer.WithRebalanceLockInterval(time.Second),
+		consumer.WithNamespace(a.str("namespace", "")),
+	}
+	if a.num("trace", 0) != 0 {
+		opts = append(opts, consumer.WithTrace(tracing(a.str("namesrv", ""))))
 	}
 	switch from := a.str("from", "first"); from {
 	case "first":

@@ -27,7 +27,7 @@ type verb func(ctx context.Context, a *args, out *events) error
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout)) }
 
 func run(argv []string, stdin io.Reader, stdout io.Writer) int {
-	verbs := map[string]verb{"produce": produce, "consume": consume, "transact": transact}
+	verbs := map[string]verb{"produce": produce, "consume": consume, "transact": transact, "request": request}
 	out := &events{w: stdout}
 	if len(argv) == 0 || verbs[argv[0]] == nil {
 		out.emit(event{"event": "error", "error": fmt.Sprintf("unknown verb in %q", argv)})

@@ -52,15 +52,20 @@ func produce(ctx context.Context, a *args, out *events) error {
 	l := readLoad(a)
 	namesrv, group := a.str("namesrv", ""), a.str("group", "go_producer")
 	retries, hold := a.num("retries", 2), a.num("hold", 0) != 0
-	if err := a.check("namesrv", "topic"); err != nil {
-		return err
-	}
-	p, err := rocketmq.NewProducer(
+	opts := []producer.Option{
 		producer.WithNameServer(strings.Split(namesrv, ";")),
 		producer.WithGroupName(group),
 		producer.WithRetry(retries),
 		producer.WithQueueSelector(newSelector(l)),
-	)
+		producer.WithNamespace(a.str("namespace", "")),
+	}
+	if a.num("trace", 0) != 0 {
+		opts = append(opts, producer.WithTrace(tracing(namesrv)))
+	}
+	if err := a.check("namesrv", "topic"); err != nil {
+		return err
+	}
+	p, err := rocketmq.NewProducer(opts...)
 	if err != nil {
 		return fmt.Errorf("cannot create producer: %w", err)
 	}
@@ -77,6 +82,12 @@ func produce(ctx context.Context, a *args, out *events) error {
 		<-ctx.Done() // stdin ends
 	}
 	return nil
+}
+
+// tracing has a client write traces to the default trace topic.
+func tracing(namesrv string) *primitive.TraceConfig {
+	return &primitive.TraceConfig{TraceTopic: "RMQ_SYS_TRACE_TOPIC", Access: primitive.Local, NamesrvAddrs: strings.Split(namesrv, ";"),
+		Resolver: primitive.NewPassthroughResolver(strings.Split(namesrv, ";"))}
 }
 
 // selector sends every message to one queue, to the queue of its sharding key, or round robin.

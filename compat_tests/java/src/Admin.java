@@ -1,4 +1,5 @@
 import org.apache.rocketmq.client.exception.MQBrokerException;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 import org.apache.rocketmq.tools.command.topic.DeleteTopicSubCommand;
@@ -22,20 +23,40 @@ final class Admin {
         String name = args.need(group ? "group" : "topic");
         TopicConfig topic = group ? null : a.topicConfig(args, name);
         Object sub = group ? a.groupConfig(args, name) : null;
+        // Of 5.x: a topic is asked for once for each set of attributes, with | between.
+        String[] attributes = args.get("attributes", "").split("\\|");
         args.end();
         a.admin.start();
         try {
-            a.run(verb, name, topic, sub);
+            for (String set : attributes) {
+                if (!set.isEmpty()) {
+                    setAttributes(topic, set);
+                }
+                a.run(verb, name, topic, sub);
+            }
         } finally {
             a.admin.shutdown();
         }
         Out.event("done").print();
     }
 
+    /** Sets what a topic is to be asked for next: +KEY:VALUE or -KEY:, several with commas between. */
+    private static void setAttributes(TopicConfig c, String text) throws Exception {
+        java.util.Map<String, String> attributes = new java.util.HashMap<>();
+        for (String one : text.split(",")) {
+            attributes.put(one.substring(0, one.indexOf(':')), one.substring(one.indexOf(':') + 1));
+        }
+        Moved.call(c, "setAttributes", attributes);
+    }
+
     private void run(String verb, String name, TopicConfig topic, Object sub) throws Exception {
         switch (verb) { // each change is followed by what the broker shows then
             case "createtopic":
-                admin.createAndUpdateTopicConfig(broker, topic);
+                try {
+                    admin.createAndUpdateTopicConfig(broker, topic);
+                } catch (MQClientException e) {
+                    Out.event("refused").put("code", e.getResponseCode()).put("error", e.getErrorMessage()).print();
+                }
                 break;
             case "createsub":
                 Moved.call(admin, "createAndUpdateSubscriptionGroupConfig", broker, sub);
@@ -55,6 +76,18 @@ final class Admin {
         } else {
             getGroup(name);
         }
+    }
+
+    /** Verb orderconf: tells the NameServer how many queues an ordered topic has at which broker, NAME:QUEUES. */
+    static void orderConf(Args args) throws Exception {
+        Admin a = new Admin(args);
+        String topic = args.need("topic");
+        String conf = args.need("conf");
+        args.end();
+        a.admin.start();
+        a.admin.createOrUpdateOrderConf(topic, conf, true);
+        a.admin.shutdown();
+        Out.event("done").print();
     }
 
     private TopicConfig topicConfig(Args args, String name) {
@@ -84,7 +117,8 @@ final class Admin {
         try {
             TopicConfig c = admin.examineTopicConfig(broker, name);
             Out.event("topic").put("found", c != null).put("topic", name).put("readQueues", c == null ? 0 : c.getReadQueueNums())
-                .put("writeQueues", c == null ? 0 : c.getWriteQueueNums()).put("perm", c == null ? 0 : c.getPerm()).print();
+                .put("writeQueues", c == null ? 0 : c.getWriteQueueNums()).put("perm", c == null ? 0 : c.getPerm())
+                .put("attributes", attributes(c)).print();
         } catch (MQBrokerException e) {
             Out.event("topic").put("found", false).put("topic", name).put("code", e.getResponseCode())
                 .put("error", e.getErrorMessage()).print();
@@ -94,6 +128,15 @@ final class Admin {
             Out.event("route").put("found", true).put("route", String.valueOf(route)).print();
         } catch (Exception e) {
             Out.event("route").put("found", false).put("error", String.valueOf(e.getMessage())).print();
+        }
+    }
+
+    /** The attributes of a topic; a client of 4.x knows none. */
+    private static Object attributes(TopicConfig c) throws Exception {
+        try {
+            return c == null ? null : Moved.call(c, "getAttributes");
+        } catch (NoSuchMethodException e) {
+            return null;
         }
     }
 

@@ -1,3 +1,4 @@
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.SortedSet;
 import java.util.TreeSet;
@@ -21,6 +22,9 @@ final class Consume {
     private final long expect;
     private final int failFirst;
     private final long delayMs;
+    private final String holdBody; // hold=BODY:N refuses that message until N others have been accepted
+    private final long holdUntil;
+    private final AtomicLong accepted = new AtomicLong();
     private final AtomicLong received = new AtomicLong();
     private volatile String clientId = "";
 
@@ -31,7 +35,11 @@ final class Consume {
         expect = args.longValue("expect", Long.MAX_VALUE);
         failFirst = args.intValue("failFirst", 0);
         delayMs = args.longValue("delayMs", 0);
-        consumer = Driver.patient(new DefaultMQPushConsumer(args.need("group")));
+        String[] held = args.get("hold", ":0").split(":");
+        holdBody = held[0];
+        holdUntil = Long.parseLong(held[1]);
+        consumer = Driver.patient(new DefaultMQPushConsumer(args.need("group"), args.flag("trace"), null));
+        Driver.namespace(consumer, args);
         consumer.setNamesrvAddr(args.need("namesrv"));
         consumer.setConsumeFromWhere(from(args.get("from", "first")));
         String timestamp = args.get("timestamp", null);
@@ -50,6 +58,7 @@ final class Consume {
         consumer.setSuspendCurrentQueueTimeMillis(args.longValue("suspendMs", 100));
         consumer.setAwaitTerminationMillisWhenShutdown(5000);
         consumer.setVipChannelEnabled(args.flag("vip"));
+        consumer.setHeartbeatBrokerInterval(args.intValue("heartbeatMs", 30000));
         String sql = args.get("sql", null);
         if (sql != null) {
             consumer.subscribe(topic, MessageSelector.bySql(sql));
@@ -151,6 +160,11 @@ final class Consume {
         boolean ok = true;
         for (MessageExt m : messages) {
             boolean good = m.getReconsumeTimes() >= failFirst;
+            if (holdUntil > 0 && new String(m.getBody(), StandardCharsets.UTF_8).equals(holdBody)) {
+                good = accepted.get() >= holdUntil;
+            } else if (good) {
+                accepted.incrementAndGet();
+            }
             ok &= good;
             Out.message(m).put("clientId", clientId).put("ok", good).print();
         }

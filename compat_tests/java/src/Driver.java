@@ -70,6 +70,9 @@ public final class Driver {
             case "relay":
                 Relay.run(args);
                 break;
+            case "orderconf":
+                Admin.orderConf(args);
+                break;
             case "recall":
                 Recall.run(args);
                 break;
@@ -90,6 +93,16 @@ public final class Driver {
     static <C extends ClientConfig> C patient(C client) {
         client.setMqClientApiTimeout(20000);
         return client;
+    }
+
+    /** Puts a client into a namespace: namespace=, or that of 5.x, namespaceV2=. */
+    static void namespace(ClientConfig client, Args args) throws Exception {
+        if (args.get("namespace", null) != null) {
+            client.setNamespace(args.need("namespace"));
+        }
+        if (args.get("namespaceV2", null) != null) {
+            Moved.call(client, "setNamespaceV2", args.need("namespaceV2"));
+        }
     }
 
     /** Wrong command line: exit code 2. */

@@ -68,7 +68,8 @@ final class Produce {
     }
 
     private void run() throws Exception {
-        producer = Driver.patient(new DefaultMQProducer(args.get("group", "producer-" + topic)));
+        producer = Driver.patient(new DefaultMQProducer(args.get("group", "producer-" + topic), args.flag("trace"), null));
+        Driver.namespace(producer, args);
         producer.setNamesrvAddr(args.need("namesrv"));
         producer.setSendMsgTimeout(args.intValue("sendTimeout", 20000));
         producer.setVipChannelEnabled(args.flag("vip"));

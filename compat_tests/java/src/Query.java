@@ -1,5 +1,6 @@
 import java.util.TreeSet;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
@@ -47,8 +48,12 @@ final class Query {
         long end = args.longValue("end", System.currentTimeMillis() + 60000);
         int max = args.intValue("max", 32);
         DefaultMQPullConsumer c = open(args, args.get("group", "query-group"));
-        for (MessageExt m : c.queryMessage(topic, key, max, begin, end).getMessageList()) {
-            Out.message(m).print();
+        try {
+            for (MessageExt m : c.queryMessage(topic, key, max, begin, end).getMessageList()) {
+                Out.message(m).print();
+            }
+        } catch (MQClientException e) { // also when there is none
+            Out.event("queryError").put("code", e.getResponseCode()).put("error", e.getErrorMessage()).print();
         }
         c.shutdown();
         Out.event("done").print();
