@@ -50,6 +50,7 @@ final class Consume {
         consumer.setSuspendCurrentQueueTimeMillis(args.longValue("suspendMs", 100));
         consumer.setAwaitTerminationMillisWhenShutdown(5000);
         consumer.setVipChannelEnabled(args.flag("vip"));
+        consumer.setPollNameServerInterval(args.intValue("poll", 30000));
         String sql = args.get("sql", null);
         if (sql != null) {
             consumer.subscribe(topic, MessageSelector.bySql(sql));
