@@ -165,7 +165,8 @@ func (b *Broker) batchTopic(name string) (batch, known bool) {
 func (b *Broker) openTables() error {
 	o := &b.o
 	var err error
-	b.mappings, err = mapping.Open(mapping.Options{Path: o.config("topicQueueMapping.json"), Logger: o.Logger, BrokerName: o.BrokerName})
+	b.mappings, err = mapping.Open(mapping.Options{Path: o.config("topicQueueMapping.json"), Logger: o.Logger, BrokerName: o.BrokerName,
+		OnChange: func(topic string) { b.puller.Moved(topic) }}) // the puller is made behind the table, before any request
 	if err != nil {
 		return err
 	}

@@ -43,5 +43,5 @@ func (h *Handlers) updateStaticTopic(r *mux.Request, req *header.CreateTopicRequ
 	}
 	h.o.Logger.Info().Str("topic", req.Topic).Stringer("remote", r.Conn.Remote()).Msg("static topic changed by request")
 	h.register()
-	return success(), nil
+	return protocol.NewResponse(protocol.Success, notSet), nil
 }

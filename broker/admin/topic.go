@@ -166,7 +166,7 @@ func (h *Handlers) topicConfig(r *mux.Request, req *header.GetTopicConfigRequest
 		return nil, protocol.Errorf(protocol.TopicNotExist, "No topic in this broker. topic: %s", req.Topic)
 	}
 	out := body.TopicConfigAndQueueMapping{TopicConfig: *c}
-	if lo, _ := r.Cmd.Ext.Get("lo"); lo == "true" {
+	if lo, _ := r.Cmd.Ext.Get("lo"); strings.EqualFold(lo, "true") {
 		out.MappingDetail = h.o.Mappings.Get(req.Topic)
 	}
 	return replyJSON(nil, out)

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"math"
+	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
 )
@@ -17,7 +18,7 @@ type Queue struct {
 // leaders ask each other. Java: TopicRequestHeader.lo.
 func IsPhysical(ext protocol.Ext) bool {
 	v, ok := ext.Get("lo")
-	return ok && v == "false"
+	return ok && strings.EqualFold(v, "false")
 }
 
 // Lead returns a logical queue of d, or Java's refusal when this broker is not the one to ask.

@@ -30,6 +30,8 @@ type Options struct {
 	Path       string // .../config/topicQueueMapping.json
 	Logger     zerolog.Logger
 	BrokerName string
+	// OnChange is told of a topic whose queues have changed, when the table shows it; it may be nil.
+	OnChange func(topic string)
 }
 
 // Table holds the static topics. All methods are safe for concurrent use, and none keeps a string it is called with.
@@ -156,6 +158,9 @@ func (t *Table) change(topic string, fn func(old *Detail) (*Detail, error)) (boo
 	}
 	if d := t.t.Get(topic); d != nil {
 		t.o.Logger.Info().Str("topic", d.Topic).Int64("epoch", d.Epoch).Int32("totalQueues", d.TotalQueues).Int("hosted", len(d.HostedQueues)).Msg("static topic changed")
+	}
+	if t.o.OnChange != nil {
+		t.o.OnChange(topic)
 	}
 	if err := t.t.Sync(); err != nil {
 		return true, fmt.Errorf("cannot store the queue mapping of %s: %w", topic, err)

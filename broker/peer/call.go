@@ -39,24 +39,36 @@ func (r *Registrar) Call(ctx context.Context, broker string, cmd *protocol.Comma
 	return resp, nil
 }
 
+// forget makes the next call ask the name servers.
 func (m *masters) forget() {
 	m.mu.Lock()
-	m.addrs = nil
+	m.asked = time.Time{}
 	m.mu.Unlock()
 }
 
-func (m *masters) get(broker string) string {
+// get returns the address that is known, "" when there is none, and whether it need not be asked for again.
+func (m *masters) get(broker string) (addr string, fresh bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if time.Since(m.asked) > mastersFor {
-		return ""
-	}
-	return m.addrs[broker]
+	return m.addrs[broker], m.addrs[broker] != "" && time.Since(m.asked) < mastersFor
 }
 
+func (m *masters) set(info *body.ClusterInfo) {
+	addrs := make(map[string]string, len(info.BrokerAddrTable))
+	for name, g := range info.BrokerAddrTable {
+		addrs[name] = g.BrokerAddrs[masterID]
+	}
+	m.mu.Lock()
+	m.addrs, m.asked = addrs, time.Now()
+	m.mu.Unlock()
+}
+
+// master returns where the master of a broker group is: as one of the name servers says or, when none can be asked,
+// as one said last.
 func (r *Registrar) master(ctx context.Context, broker string) (string, error) {
-	if addr := r.masters.get(broker); addr != "" {
-		return addr, nil
+	known, fresh := r.masters.get(broker)
+	if fresh {
+		return known, nil
 	}
 	err := ErrNoNameServer
 	for _, n := range r.all() {
@@ -64,17 +76,14 @@ func (r *Registrar) master(ctx context.Context, broker string) (string, error) {
 		if info, err = n.cluster(ctx); err != nil {
 			continue
 		}
-		addrs := make(map[string]string, len(info.BrokerAddrTable))
-		for name, g := range info.BrokerAddrTable {
-			addrs[name] = g.BrokerAddrs[masterID]
-		}
-		r.masters.mu.Lock()
-		r.masters.addrs, r.masters.asked = addrs, time.Now()
-		r.masters.mu.Unlock()
-		if addr := addrs[broker]; addr != "" {
-			return addr, nil
+		r.masters.set(&info)
+		if known, _ = r.masters.get(broker); known != "" {
+			return known, nil
 		}
 		err = fmt.Errorf("cannot find addr for broker %s", broker) // Java's text
+	}
+	if known != "" {
+		return known, nil
 	}
 	return "", err
 }

@@ -299,6 +299,17 @@ func TestClientsAreToldOfTheMapping(t *testing.T) {
 	require.NotContains(t, string(route(1)), "topicQueueMappingByBroker")
 }
 
+// TestAPullThatWaitsLearnsThatItsQueueIsGone: it does not wait for messages that come elsewhere.
+func TestAPullThatWaitsLearnsThatItsQueueIsGone(t *testing.T) {
+	p := newPair(t)
+	require.Equal(t, protocol.Success, p.static(p.ca, "a", 1000, 1, at(0, "a", 0, 0)).Code)
+	waiting := p.a.Dial(false)
+	waiting.Send(brokertest.PullRequest(topic, 0, 0, "*", fields("sysFlag", "6", "suspendTimeoutMillis", "600000")...))
+	// Whether it is held already or comes later, the answer is the same.
+	require.Equal(t, protocol.Success, p.static(p.ca, "a", 2000, 1, at(0, "a", 0, 0), at(1, "b", 0, -1)).Code)
+	require.Equal(t, protocol.NotLeaderForQueue, waiting.Read().Code)
+}
+
 // TestABrokerThatIsGone answers for what lies there with an error, not with what is left.
 func TestABrokerThatIsGone(t *testing.T) {
 	p := newPair(t)
