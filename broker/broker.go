@@ -16,6 +16,7 @@ import (
 	"github.com/skylarkmq/skylark/broker/cold"
 	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
+	"github.com/skylarkmq/skylark/broker/mapping"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/order"
 	"github.com/skylarkmq/skylark/broker/peer"
@@ -25,6 +26,7 @@ import (
 	"github.com/skylarkmq/skylark/broker/schedule"
 	"github.com/skylarkmq/skylark/broker/send"
 	"github.com/skylarkmq/skylark/broker/session"
+	"github.com/skylarkmq/skylark/broker/statictopic"
 	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/broker/topic"
 	"github.com/skylarkmq/skylark/broker/transaction"
@@ -43,6 +45,7 @@ type Broker struct {
 
 	store    *store.Store
 	topics   *topic.Table
+	mappings *mapping.Table
 	groups   *group.Table
 	offsets  *offset.Table
 	sessions *session.Table
@@ -59,6 +62,7 @@ type Broker struct {
 	timer     *timer.Timer // nil: timerWheelEnable is false
 	trans     *transaction.Transactions
 	popper    *pop.Popper
+	static    *statictopic.Static
 	assigner  *assign.Assigner
 
 	mux    *mux.Mux
@@ -102,6 +106,7 @@ func (b *Broker) open() error {
 	if err := b.openHandlers(); err != nil {
 		return err
 	}
+	b.openStatic()
 	b.addRoutes()
 	var err error
 	b.server, err = server.Open(server.Options{Logger: b.o.Logger, Bind: b.o.BindAddress, Ports: []int{int(b.o.ListenPort), int(b.o.ListenPort) - 2},
@@ -124,7 +129,7 @@ func (b *Broker) register() error {
 		BrokerAddr: o.Addr(), HAServerAddr: net.JoinHostPort(o.BrokerIP2, fmt.Sprint(o.HaListenPort)), NameServers: o.NamesrvAddr,
 		Period: time.Duration(o.RegisterNameServerPeriod) * time.Millisecond, Timeout: time.Duration(o.RegisterBrokerTimeoutMills) * time.Millisecond,
 		ForceRegister: o.ForceRegister, CompressedRegister: o.CompressedRegister, Permission: func() int32 { return o.BrokerPermission },
-		Topics: b.topics, OnOrderTopics: b.topics.MarkOrder, DNSLookup: o.FetchNameSrvAddrByDNSLookup})
+		Topics: b.topics, Mappings: b.mappings.Infos, OnOrderTopics: b.topics.MarkOrder, DNSLookup: o.FetchNameSrvAddrByDNSLookup})
 	if err != nil {
 		return err
 	}
@@ -161,6 +166,11 @@ func (b *Broker) batchTopic(name string) (batch, known bool) {
 func (b *Broker) openTables() error {
 	o := &b.o
 	var err error
+	b.mappings, err = mapping.Open(mapping.Options{Path: o.config("topicQueueMapping.json"), Logger: o.Logger, BrokerName: o.BrokerName,
+		OnChange: func(topic string) { b.puller.Moved(topic) }}) // the puller is made behind the table, before any request
+	if err != nil {
+		return err
+	}
 	b.groups, err = group.Open(group.Options{Path: o.config("subscriptionGroup.json"), Logger: o.Logger, AutoCreateSubscriptionGroup: o.AutoCreateSubscriptionGroup,
 		EnableCreateSysGroup: o.EnableCreateSysGroup, EnableLmq: o.Store.EnableLmq})
 	if err != nil {
@@ -211,14 +221,14 @@ func (b *Broker) openHandlers() error {
 		FoldLMQ: o.Store.EnableLmq && !o.EnableLmqStats})
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		RegionID: o.RegionID, TraceOn: o.TraceOn, Writable: o.BrokerPermission&topic.PermWrite != 0, RejectTransaction: o.RejectTransactionMessage,
-		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
+		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Mappings: b.mappings, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
 		BrokerName: o.BrokerName, Timer: b.timerLimits(), Recall: o.RecallMessageEnable, RecallReadOnly: o.AllowRecallWhenBrokerNotWriteable,
 		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
 	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
 		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
-		Store: b.store, Topic: b.topics.Get, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
+		Store: b.store, Topic: b.topics.Get, Mappings: b.mappings, Remote: b.call, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
 		Filters: b.filters, PropertyFilter: o.EnablePropertyFilter, FilterSupportRetry: o.FilterSupportRetry, Cold: b.coldControl(), ConsumeType: b.sessions.ConsumeType,
 		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get, Missed: b.stats.Miss})
 	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, RegionID: o.RegionID, TraceOn: o.TraceOn, StoreHost: message.HostOf(o.storeHost()),
@@ -360,6 +370,9 @@ func (b *Broker) close() error {
 	if b.mux != nil {
 		b.mux.Close()
 	}
+	if b.static != nil {
+		b.static.Close()
+	}
 	if b.trans != nil {
 		errs = append(errs, b.trans.Close())
 	}
@@ -384,6 +397,9 @@ func (b *Broker) close() error {
 	}
 	if b.groups != nil {
 		errs = append(errs, b.groups.Close())
+	}
+	if b.mappings != nil {
+		errs = append(errs, b.mappings.Close())
 	}
 	if b.topics != nil {
 		errs = append(errs, b.topics.Close())

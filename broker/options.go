@@ -39,6 +39,7 @@ type Options struct {
 	ForceRegister               bool  `prop:"forceRegister"`
 	FetchNameSrvAddrByDNSLookup bool  `prop:"fetchNameSrvAddrByDnsLookup"`
 	CompressedRegister          bool  `prop:"compressedRegister"`
+	ForwardTimeout              int64 `prop:"forwardTimeout"`
 
 	BrokerPermission            int32  `prop:"brokerPermission"`
 	DefaultTopicQueueNums       int32  `prop:"defaultTopicQueueNums"`
@@ -156,7 +157,7 @@ func DefaultOptions() Options {
 		BrokerClusterName: "DefaultCluster", BrokerName: name, BrokerIP1: ip, BrokerIP2: ip, BrokerRole: "ASYNC_MASTER",
 		ListenPort: defaultPort, BindAddress: "0.0.0.0",
 		NamesrvAddr: os.Getenv("NAMESRV_ADDR"), RocketmqHome: os.Getenv("ROCKETMQ_HOME"),
-		RegisterNameServerPeriod: 30000, RegisterBrokerTimeoutMills: 24000, ForceRegister: true,
+		RegisterNameServerPeriod: 30000, RegisterBrokerTimeoutMills: 24000, ForceRegister: true, ForwardTimeout: 3000,
 		BrokerPermission: 6, DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, AutoCreateSubscriptionGroup: true, EnableCreateSysGroup: true,
 		UseServerSideResetOffset: true, StoreReplyMessageEnable: true, SplitMetadataSize: 2000, ValidateSystemTopic: true, ClearRetryTopicWhenDelete: true,
 		ClusterTopicEnable: true, BrokerTopicEnable: true, MsgTraceTopicName: "RMQ_SYS_TRACE_TOPIC", ReviveQueueNum: 8,

@@ -65,10 +65,10 @@ func (b *Broker) addRoutes() {
 	b.mux.Add(b.cold.Routes(l.admin)...)
 	b.mux.Add(b.popper.Routes(l.pull, l.ack)...)
 	b.mux.Add(b.assigner.Routes(l.balance)...)
-	b.mux.Add(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
-		Locks: b.locks, Store: b.store, Filters: b.filters, PropertyFilter: b.o.EnablePropertyFilter}).Routes(l.heartbeat, l.client, l.consumer)...)
+	b.mux.Add(b.static.Routes(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
+		Locks: b.locks, Store: b.store, Filters: b.filters, PropertyFilter: b.o.EnablePropertyFilter}).Routes(l.heartbeat, l.client, l.consumer))...)
 	b.mux.Add(b.relay.Routes(l.admin, l.reply)...)
-	b.mux.Add(admin.New(b.adminOptions()).Routes(l.admin, l.query)...)
+	b.mux.Add(b.static.Routes(admin.New(b.adminOptions()).Routes(l.admin, l.query))...)
 }
 
 func (b *Broker) adminOptions() admin.Options {
@@ -77,7 +77,7 @@ func (b *Broker) adminOptions() admin.Options {
 	if b.timer != nil {
 		t = b.timer
 	}
-	return admin.Options{Timer: t, Logger: o.Logger, BrokerName: o.BrokerName, BrokerAddr: o.Addr(), Topics: b.topics, Groups: b.groups, Offsets: b.offsets,
+	return admin.Options{Timer: t, Logger: o.Logger, BrokerName: o.BrokerName, BrokerAddr: o.Addr(), Topics: b.topics, Mappings: b.mappings, Groups: b.groups, Offsets: b.offsets,
 		Sessions: b.sessions, Stats: b.stats, Store: b.store, Cleaner: b.store,
 		Register: func(ctx context.Context) {
 			if r := b.registrar.Load(); r != nil {

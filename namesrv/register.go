@@ -229,7 +229,7 @@ func (t *topology) dropTopics(broker string, table map[string]*body.TopicConfig)
 		}
 		delete(queues, broker)
 		if len(queues) == 0 {
-			delete(t.topics, topic)
+			t.forget(topic)
 		}
 		t.say(func() { t.log.Info().Str("broker", broker).Str("topic", topic).Msg("topic gone from its broker") })
 		t.routes.clear()
@@ -237,7 +237,7 @@ func (t *topology) dropTopics(broker string, table map[string]*body.TopicConfig)
 }
 
 // takeMappings keeps the queue mappings of static topics, which are only passed on to clients. As in Java
-// they stay when the broker goes, because a logical queue does not move with it.
+// they stay when the broker goes, because a logical queue does not move with it, until no broker has the topic.
 func (t *topology) takeMappings(infos map[string]body.Raw) {
 	for topic, raw := range infos {
 		var info struct {

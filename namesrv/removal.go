@@ -145,7 +145,7 @@ func (t *topology) remove(round []departure) (changes []minIDChange) {
 	for topic, queues := range t.topics {
 		maps.DeleteFunc(queues, func(name string, _ body.QueueData) bool { return gone[name] })
 		if len(queues) == 0 {
-			delete(t.topics, topic)
+			t.forget(topic)
 		}
 		for name := range fewer {
 			if q, ok := queues[name]; ok {

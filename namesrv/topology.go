@@ -216,9 +216,16 @@ func (t *topology) deleteTopic(topic, cluster string) {
 		delete(queues, broker)
 	}
 	if len(queues) == 0 {
-		delete(t.topics, topic)
+		t.forget(topic)
 	}
 	t.routes.clear()
+}
+
+// forget drops a topic that no broker has, with its queue mapping: Java keeps that for ever, so that an ordinary topic
+// that takes the name of a deleted static one is unusable until the name server restarts. The caller holds mu.
+func (t *topology) forget(topic string) {
+	delete(t.topics, topic)
+	delete(t.mappings, topic)
 }
 
 // registerTopic sets the queue data of a topic up to the first that names an unknown broker; a new topic

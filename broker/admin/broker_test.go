@@ -16,6 +16,7 @@ import (
 
 	"github.com/skylarkmq/skylark/broker/client"
 	"github.com/skylarkmq/skylark/broker/group"
+	"github.com/skylarkmq/skylark/broker/mapping"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/order"
 	"github.com/skylarkmq/skylark/broker/relay"
@@ -67,6 +68,9 @@ func startBroker(t *testing.T, change func(o *Options)) *testBroker {
 		DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, ClusterTopicEnable: true, BrokerTopicEnable: true, TimerWheelEnable: true, ReviveQueueNum: 8})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, o.Topics.Close()) })
+	o.Mappings, err = mapping.Open(mapping.Options{Path: filepath.Join(dir, "topicQueueMapping.json"), Logger: nop, BrokerName: brokerName})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, o.Mappings.Close()) })
 	o.Groups, err = group.Open(group.Options{Path: filepath.Join(dir, "subscriptionGroup.json"), Logger: nop, AutoCreateSubscriptionGroup: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, o.Groups.Close()) })

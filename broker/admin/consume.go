@@ -42,7 +42,11 @@ func (h *Handlers) consumeStats(_ *mux.Request, req *header.GetConsumeStatsReque
 			continue
 		}
 		for id := range c.ReadQueueNums {
-			out.OffsetTable[h.queue(name, id)] = h.progress(req.ConsumerGroup, name, id)
+			p := h.progress(req.ConsumerGroup, name, id)
+			if _, ok := h.o.Offsets.Query(req.ConsumerGroup, name, id); !ok && h.o.Mappings.Get(name) != nil {
+				p.ConsumerOffset = -1 // the tool looks in the physical queue before
+			}
+			out.OffsetTable[h.queue(name, id)] = p
 		}
 		out.ConsumeTps += h.o.Stats.GroupGetTPS(req.ConsumerGroup, name)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/broker/group"
+	"github.com/skylarkmq/skylark/broker/mapping"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/session"
 	"github.com/skylarkmq/skylark/broker/stats"
@@ -59,6 +60,7 @@ type Options struct {
 	BrokerName string
 	BrokerAddr string // "ip:port"
 	Topics     *topic.Table
+	Mappings   *mapping.Table
 	Groups     *group.Table
 	Offsets    *offset.Table
 	Sessions   *session.Table
@@ -97,6 +99,7 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 	return []mux.Route{
 		{Code: protocol.UpdateAndCreateTopic, Lane: admin, Handle: mux.HandleBare(h.updateTopic)},
 		{Code: protocol.UpdateAndCreateTopicList, Lane: admin, Handle: mux.HandleBare(h.updateTopics)},
+		{Code: protocol.UpdateAndCreateStaticTopic, Lane: admin, Handle: mux.Handle(h.updateStaticTopic)},
 		{Code: protocol.DeleteTopicInBroker, Lane: admin, Handle: mux.Handle(h.deleteTopic)},
 		{Code: protocol.GetAllTopicConfig, Lane: admin, Handle: mux.HandleBare(h.allTopics)},
 		{Code: protocol.GetTopicConfig, Lane: admin, Handle: mux.Handle(h.topicConfig)},

@@ -115,8 +115,9 @@ func (h *Handlers) deleteTopic(r *mux.Request, req *header.DeleteTopicRequest) (
 	var problems []error
 	for _, name := range names {
 		_, err := h.o.Topics.Delete(name)
+		_, mappingErr := h.o.Mappings.Delete(name)
 		h.o.Offsets.RemoveTopic(name)
-		problems = append(problems, err, h.o.Store.DeleteTopic(name))
+		problems = append(problems, err, mappingErr, h.o.Store.DeleteTopic(name))
 		h.o.Stats.RemoveTopic(name)
 		if h.o.Timer != nil {
 			h.o.Timer.ForgetTopic(name)
@@ -140,7 +141,8 @@ func (h *Handlers) allTopics(r *mux.Request) (*protocol.Command, error) {
 		}
 	}
 	// A version that is older than the table makes the caller ask again; the reverse would hide a change.
-	w := body.TopicConfigAndMappingSerializeWrapper{DataVersion: h.o.Topics.DataVersion(), TopicConfigTable: map[string]*body.TopicConfig{}}
+	w := body.TopicConfigAndMappingSerializeWrapper{DataVersion: h.o.Topics.DataVersion(), TopicConfigTable: map[string]*body.TopicConfig{},
+		MappingDataVersion: h.o.Mappings.DataVersion(), TopicQueueMappingDetailMap: map[string]body.Raw{}}
 	all := h.o.Topics.All()
 	total := int32(len(all))
 	if !whole {
@@ -148,17 +150,29 @@ func (h *Handlers) allTopics(r *mux.Request) (*protocol.Command, error) {
 	}
 	for _, c := range all {
 		w.TopicConfigTable[c.TopicName] = c
+		if d := h.o.Mappings.Get(c.TopicName); d != nil {
+			raw, err := body.Marshal(d)
+			if err != nil {
+				return nil, err
+			}
+			w.TopicQueueMappingDetailMap[c.TopicName] = raw
+		}
 	}
 	return replyJSON(header.GetAllTopicConfigResponse{TotalTopicNum: &total}, w)
 }
 
-// topicConfig returns one topic. Java: AdminBrokerProcessor.getTopicConfig.
-func (h *Handlers) topicConfig(_ *mux.Request, req *header.GetTopicConfigRequest) (*protocol.Command, error) {
+// topicConfig returns one topic, and with lo=true its queue mapping if it is static.
+// Java: AdminBrokerProcessor.getTopicConfig.
+func (h *Handlers) topicConfig(r *mux.Request, req *header.GetTopicConfigRequest) (*protocol.Command, error) {
 	c := h.o.Topics.Get(req.Topic)
 	if c == nil {
 		return nil, protocol.Errorf(protocol.TopicNotExist, "No topic in this broker. topic: %s", req.Topic)
 	}
-	return replyJSON(nil, c)
+	out := body.TopicConfigAndQueueMapping{TopicConfig: *c}
+	if lo, _ := r.Cmd.Ext.Get("lo"); strings.EqualFold(lo, "true") {
+		out.MappingDetail = h.o.Mappings.Get(req.Topic)
+	}
+	return replyJSON(nil, out)
 }
 
 // systemTopics lists the broker's own topics. Java: AdminBrokerProcessor.getSystemTopicListFromBroker.

@@ -66,6 +66,12 @@ func encode(o *Options, version body.DataVersion, permission int32) ([]byte, err
 		table[t.TopicName] = t
 	}
 	b := body.RegisterBrokerBody{TopicConfigSerializeWrapper: body.TopicConfigAndMappingSerializeWrapper{DataVersion: version, TopicConfigTable: table}}
+	if o.Mappings != nil {
+		var err error
+		if b.TopicConfigSerializeWrapper.TopicQueueMappingInfoMap, err = o.Mappings(); err != nil {
+			return nil, err
+		}
+	}
 	if o.CompressedRegister {
 		return b.EncodeCompressed()
 	}

@@ -76,6 +76,8 @@ type Options struct {
 	// Permission returns brokerPermission, by which each topic's is limited; nil: no limit.
 	Permission func() int32
 	Topics     Topics
+	// Mappings returns what clients are told of static topics; the version of Topics changes with it. nil: none.
+	Mappings func() (map[string]body.Raw, error)
 	// OnOrderTopics is given the topics that the name servers' ORDER_TOPIC_CONFIG names, on the goroutine
 	// of a name server; it may be nil.
 	OnOrderTopics func(topics []string)
@@ -106,6 +108,8 @@ type Registrar struct {
 	wg     sync.WaitGroup
 	asked  atomic.Uint64 // counts requests to register
 	body   bodyCache
+
+	masters masters
 
 	relook chan struct{} // holds one token when names changed; with DNSLookup only
 

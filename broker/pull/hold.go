@@ -161,6 +161,26 @@ func (h *hold) arrived(q *consumequeue.Queue, queueOffset int64, a arrival) {
 	}
 }
 
+// Moved runs the pulls of a static topic again whose queues may have gone to another broker: nothing would come for them
+// here, and the client learns it. Java lets them wait for their time.
+func (p *Puller) Moved(topic string) {
+	h := p.hold
+	h.mu.Lock()
+	var woken []*mux.Request
+	for q, list := range h.waiting {
+		if q.Topic != topic {
+			continue
+		}
+		for i := len(list) - 1; i >= 0; i-- { // take fills the gap from behind
+			woken = append(woken, h.take(list[i]))
+		}
+	}
+	h.mu.Unlock()
+	for _, r := range woken {
+		r.Requeue()
+	}
+}
+
 // sweep sleeps from one slot that holds something to the next: most of the time a broker's pulls wait for long.
 func (h *hold) sweep() {
 	defer close(h.done)

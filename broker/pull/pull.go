@@ -2,6 +2,7 @@
 package pull
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/broker/filter"
+	"github.com/skylarkmq/skylark/broker/mapping"
 	"github.com/skylarkmq/skylark/remoting/frame"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -59,6 +61,9 @@ type Options struct {
 	Store        *store.Store
 	Topic        func(topic string) *body.TopicConfig
 	Group        func(group string) *body.SubscriptionGroupConfig
+	Mappings     *mapping.Table // static topics; nil: none
+	// Remote asks the master of another broker group, for messages of a static topic that lie there. Close ends ctx.
+	Remote func(ctx context.Context, broker string, cmd *protocol.Command) (*protocol.Command, error)
 	// Forbidden reports whether the group may not read the topic (UPDATE_AND_GET_GROUP_FORBIDDEN).
 	Forbidden func(group, topic string) bool
 	Consumers func(group, topic string) Consumers
@@ -79,15 +84,19 @@ type Options struct {
 
 // Puller handles the pull codes.
 type Puller struct {
-	o    Options
-	hold *hold
+	o       Options
+	hold    *hold
+	remotes *remotes
 }
 
-// New returns a Puller; Close ends its goroutine.
-func New(o Options) *Puller { return &Puller{o: o, hold: newHold()} }
+// New returns a Puller; Close ends its goroutines.
+func New(o Options) *Puller { return &Puller{o: o, hold: newHold(), remotes: newRemotes()} }
 
 // Close answers all held pulls and stops.
-func (p *Puller) Close() { p.hold.close() }
+func (p *Puller) Close() {
+	p.hold.close()
+	p.remotes.close()
+}
 
 // Routes returns the rows of the mux. Neither code is served on the fast port, as in Java.
 func (p *Puller) Routes(pull, litePull *mux.Lane) []mux.Route {
@@ -123,6 +132,13 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 	if no != nil {
 		return no
 	}
+	logical, no := p.place(r, &h, topic)
+	if no != nil {
+		return no
+	}
+	if logical != nil && !logical.here() {
+		return p.forward(r, logical, &h)
+	}
 	wanted, no := p.subscription(&h, group)
 	if no != nil {
 		return no
@@ -135,7 +151,7 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 	}
 	if at, ok := p.o.Offsets.TakeReset(h.ConsumerGroup, h.Topic, h.QueueID); ok {
 		res := store.GetResult{Status: store.OffsetReset, NextOffset: at, MinOffset: q.Min(), MaxOffset: q.Max()}
-		return p.reply(r, &h, group, topic, nil, res)
+		return p.reply(r, &h, group, topic, nil, res, logical)
 	}
 	out := mux.NewBuffer(headerRoom + 40<<10)
 	out.B = out.B[:headerRoom]
@@ -158,7 +174,7 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 	if first && h.SysFlag&header.PullCommitOffset != 0 {
 		p.o.Offsets.Commit(r.Conn.Remote().String(), h.ConsumerGroup, h.Topic, h.QueueID, h.CommitOffset)
 	}
-	if first && h.SysFlag&header.PullSuspend != 0 && responseCode(res.Status, h.QueueOffset) == protocol.PullNotFound {
+	if first && h.SysFlag&header.PullSuspend != 0 && logical.told(&h, res).Code == protocol.PullNotFound {
 		out.Release()
 		wait := p.o.ShortPolling
 		if p.o.LongPolling {
@@ -167,7 +183,7 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 		p.hold.add(q, h.QueueOffset, wanted, r, wait)
 		return nil
 	}
-	return p.reply(r, &h, group, topic, out, res)
+	return p.reply(r, &h, group, topic, out, res, logical)
 }
 
 // check is Java's list of conditions (PullMessageProcessor.processRequest), in its order.
@@ -192,11 +208,21 @@ func (p *Puller) check(r *mux.Request, h *header.PullMessageRequest) (*body.Subs
 	if t.Perm&permRead == 0 {
 		return nil, nil, refusal(forbiddenTopic, protocol.NoPermission, "the topic[%s] pulling message is forbidden", h.Topic)
 	}
+	return g, t, nil
+}
+
+// place is the last condition, on the queue; that of a static topic is put into physical terms before.
+func (p *Puller) place(r *mux.Request, h *header.PullMessageRequest, t *body.TopicConfig) (l *logicalPull, no *protocol.Command) {
+	if d := p.o.Mappings.Get(h.Topic); d != nil {
+		if l, no = p.logical(r, d, h); no != nil || l != nil && !l.here() {
+			return l, no
+		}
+	}
 	if h.QueueID < 0 || h.QueueID >= t.ReadQueueNums {
-		return nil, nil, refusal(0, protocol.InvalidParameter, "queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[%s]",
+		return nil, refusal(0, protocol.InvalidParameter, "queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[%s]",
 			h.QueueID, h.Topic, t.ReadQueueNums, r.Conn.Remote())
 	}
-	return g, t, nil
+	return l, nil
 }
 
 // permRead is the read bit of a topic's permission. Java: PermName.PERM_READ.
@@ -282,11 +308,11 @@ func responseCode(s store.Status, offset int64) int32 {
 }
 
 // headerRoom is left in front of the messages for prefix and header.
-const headerRoom = 384
+const headerRoom = 416
 
 // reply writes the response by hand around the messages in out, which may be nil.
-func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.SubscriptionGroupConfig, t *body.TopicConfig, out *mux.Buffer, res store.GetResult) *protocol.Command {
-	code := responseCode(res.Status, h.QueueOffset)
+func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.SubscriptionGroupConfig, t *body.TopicConfig, out *mux.Buffer, res store.GetResult, logical *logicalPull) *protocol.Command {
+	told := logical.told(h, res)
 	if out == nil {
 		out = mux.NewBuffer(headerRoom)
 		out.B = out.B[:headerRoom]
@@ -298,11 +324,14 @@ func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.Sub
 	p.o.Offsets.CommitPull(h.ConsumerGroup, h.Topic, h.QueueID, res.NextOffset)
 	var room [headerRoom]byte
 	b := append(room[:frame.PrefixLength], `{"code":`...)
-	b = strconv.AppendInt(b, int64(code), 10)
+	b = strconv.AppendInt(b, int64(told.Code), 10)
 	b = field(b, `,"extFields":{"groupSysFlag":"`, int64(g.GroupSysFlag))
-	b = field(b, `","maxOffset":"`, res.MaxOffset)
-	b = field(b, `","minOffset":"`, res.MinOffset)
-	b = field(b, `","nextBeginOffset":"`, res.NextOffset)
+	b = field(b, `","maxOffset":"`, told.Max)
+	b = field(b, `","minOffset":"`, told.Min)
+	b = field(b, `","nextBeginOffset":"`, told.Next)
+	if logical != nil {
+		b = field(b, `","offsetDelta":"`, told.Delta)
+	}
 	b = field(b, `","suggestWhichBrokerId":"0","topicSysFlag":"`, int64(t.TopicSysFlag))
 	b = field(b, `"},"flag":1,"language":"JAVA","opaque":`, int64(r.Cmd.Opaque))
 	b = append(b, `,"remark":"`...)

@@ -24,6 +24,13 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 	if err := s.check(h); err != nil {
 		return err
 	}
+	asked := logical{queueID: h.QueueID}
+	if d := s.o.Mappings.Get(h.Topic); d != nil {
+		var err error
+		if asked, err = s.physical(d, cmd, h); err != nil {
+			return err
+		}
+	}
 	if h.QueueID >= max(topic.WriteQueueNums, topic.ReadQueueNums) {
 		return protocol.Errorf(protocol.InvalidParameter, "request queueId[%d] is illegal, TopicConfig [topicName=%s, readQueueNums=%d, writeQueueNums=%d, perm=%d] Producer: %s",
 			h.QueueID, h.Topic, topic.ReadQueueNums, topic.WriteQueueNums, topic.Perm, from.AddrPort())
@@ -37,7 +44,10 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 	if m.QueueID < 0 {
 		m.QueueID = int32(rand.IntN(int(max(topic.WriteQueueNums, 1))))
 	}
-	r := sent{opaque: cmd.Opaque, oneway: cmd.IsOneway(), queueID: m.QueueID}
+	if asked.queueID < 0 {
+		asked.queueID = m.QueueID
+	}
+	r := sent{opaque: cmd.Opaque, oneway: cmd.IsOneway(), logical: asked}
 	var err error
 	if h.Batch {
 		err = s.addBatch(b, &r, h, topic, &m)

@@ -27,8 +27,8 @@ type batch struct {
 type sent struct {
 	opaque  int32
 	oneway  bool
-	half    bool  // the first part of a transaction
-	queueID int32 // as asked for; a delayed message stands in another queue
+	half    bool // the first part of a transaction
+	logical      // the queue as asked for; a delayed message stands in another one
 	recs    int32
 	inner   int32 // messages in the one record of an inner batch
 	id      span  // of the transaction id
@@ -204,7 +204,11 @@ func (s *Sender) appendReply(dst, head []byte, b *batch, r *sent, recs []store.R
 	dst = append(dst, `","queueId":"`...)
 	dst = strconv.AppendInt(dst, int64(r.queueID), 10)
 	dst = append(dst, `","queueOffset":"`...)
-	dst = strconv.AppendInt(dst, recs[0].QueueOffset, 10)
+	offset := recs[0].QueueOffset + r.shift
+	if r.moving {
+		offset = -1
+	}
+	dst = strconv.AppendInt(dst, offset, 10)
 	dst = append(dst, '"')
 	if r.id.to > r.id.from {
 		dst = append(dst, `,"transactionId":`...)

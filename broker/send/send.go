@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/broker/mapping"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -67,6 +68,7 @@ type Options struct {
 	AcceptFrom             int64 // ms (startAcceptSendRequestTimeStamp)
 	Store                  *store.Store
 	Topics                 Topics
+	Mappings               *mapping.Table // static topics; nil: none
 	// Group returns a group's configuration, nil when it is unknown and may not be made.
 	Group func(group string) *body.SubscriptionGroupConfig
 	// OrderLocked reports whether a queue is locked for ordered consumption by the group.

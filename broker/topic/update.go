@@ -106,6 +106,12 @@ func (t *Table) update(wanted *body.TopicConfig) (bool, error) {
 	return changed, err
 }
 
+// Touch counts a change of a topic that is not in its configuration, and tells of it.
+func (t *Table) Touch(topic string) {
+	t.t.Touch()
+	t.tell(strings.Clone(topic))
+}
+
 // Delete removes a topic and reports whether it was there. The change is on disk when it returns; an
 // error is the disk's. Java: TopicConfigManager.deleteTopicConfig.
 func (t *Table) Delete(topic string) (bool, error) {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -124,6 +125,24 @@ func JavaSource(t TB, version, source string, args ...string) {
 	if err := run(t.TempDir(), javaBin(t), append(argv, args...)...); err != nil {
 		t.Fatalf("%v", err)
 	}
+}
+
+// MQAdmin runs a command of stock mqadmin 5.5.0 to its end and returns what it printed. mqadmin ends with status 0
+// whatever happens.
+func MQAdmin(t TB, args ...string) string {
+	t.Helper()
+	SkipIfOff(t)
+	home := t.TempDir()
+	argv := append(javaFlags(home), "-Djava.io.tmpdir="+home, "-Drocketmq.home.dir="+home, "-cp", javaLib(t, ClientV5)+"/*",
+		"org.apache.rocketmq.tools.command.MQAdminStartup")
+	cmd := exec.Command(javaBin(t), append(argv, args...)...)
+	cmd.Dir = home
+	dieWithParent(cmd)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("mqadmin %v: %v\n%s", args, err, out)
+	}
+	return string(out)
 }
 
 // Go starts the Go driver (compat_tests/drivers/go, a module of its own).

@@ -59,6 +59,7 @@ final class Consume {
         consumer.setAwaitTerminationMillisWhenShutdown(5000);
         consumer.setVipChannelEnabled(args.flag("vip"));
         consumer.setHeartbeatBrokerInterval(args.intValue("heartbeatMs", 30000));
+        consumer.setPollNameServerInterval(args.intValue("poll", 30000));
         String sql = args.get("sql", null);
         if (sql != null) {
             consumer.subscribe(topic, MessageSelector.bySql(sql));

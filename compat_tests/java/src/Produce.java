@@ -73,6 +73,7 @@ final class Produce {
         producer.setNamesrvAddr(args.need("namesrv"));
         producer.setSendMsgTimeout(args.intValue("sendTimeout", 20000));
         producer.setVipChannelEnabled(args.flag("vip"));
+        producer.setPollNameServerInterval(args.intValue("poll", 30000));
         producer.setRetryTimesWhenSendFailed(args.intValue("retries", 2));
         if (args.flag("autoBatch")) { // 5.x: the client makes batches of what is sent within a few ms
             Moved.call(producer, "setAutoBatch", true);

@@ -55,8 +55,8 @@ type TopicConfigSerializeWrapper struct {
 	TopicConfigTable map[string]*TopicConfig `json:"topicConfigTable"`
 }
 
-// TopicConfigAndMappingSerializeWrapper adds static topics, which are not built: the two maps hold what a
-// peer sent and are passed on. Java: the class of that name.
+// TopicConfigAndMappingSerializeWrapper adds static topics: a TopicQueueMappingDetail of each for a slave, a
+// TopicQueueMappingInfo for a name server, which passes it on as it is. Java: the class of that name.
 type TopicConfigAndMappingSerializeWrapper struct {
 	DataVersion                DataVersion             `json:"dataVersion"`
 	MappingDataVersion         DataVersion             `json:"mappingDataVersion"`
