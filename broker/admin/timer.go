@@ -59,3 +59,23 @@ func javaFloat(f float64) string {
 	}
 	return strconv.FormatFloat(f, 'f', -1, 32)
 }
+
+// Engines of SWITCH_TIMER_ENGINE. Java: MessageConst.TIMER_ENGINE_ROCKSDB_TIMELINE and TIMER_ENGINE_FILE_TIME_WHEEL.
+const (
+	engineRocksDB = "R"
+	engineFile    = "F"
+)
+
+// switchTimerEngine says that the files are the engine, which they always are. Java: AdminBrokerProcessor.switchTimerEngine.
+func (h *Handlers) switchTimerEngine(r *mux.Request) (*protocol.Command, error) {
+	engine, _ := r.Cmd.Ext.Get("E_T")
+	switch {
+	case h.o.Timer == nil:
+		return nil, invalid("broker timerWheelEnable is false")
+	case engine == engineRocksDB:
+		return nil, invalid("timerRocksDBEnable must be configured true when broker start")
+	case engine != engineFile:
+		return nil, invalid("param error")
+	}
+	return protocol.NewResponse(protocol.Success, "switch timer engine success"), nil
+}
