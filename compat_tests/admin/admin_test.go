@@ -55,7 +55,12 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	ns := cluster.StartNamesrv(t, cluster.Options{})
-	b := cluster.StartBroker(t, cluster.Options{Namesrv: []string{ns.Addr()}, ExtraConf: []string{"traceTopicEnable=true"}})
+	conf := []string{"traceTopicEnable=true"}
+	for _, part := range []string{"authentication", "authorization"} { // for users and ACLs; nothing is checked
+		conf = append(conf, fmt.Sprintf("%sMetadataProvider=org.apache.rocketmq.auth.%[1]s.provider.Local%sMetadataProvider", part, strings.ToUpper(part[:1])+part[1:]))
+	}
+	conf = append(conf, "authConfigPath="+t.TempDir())
+	b := cluster.StartBroker(t, cluster.Options{Namesrv: []string{ns.Addr()}, ExtraConf: conf})
 	w := &world{cluster: &cluster.Cluster{Namesrv: ns, Broker: b}}
 	w.clients = cluster.Java(t, cluster.ClientV5, "mqadmin", w.cluster.Arg())
 	w.clients.Await(t, limit, "started")

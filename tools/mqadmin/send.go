@@ -57,7 +57,7 @@ func localIP() string {
 func sendMessage(k *call) error {
 	topic, text := k.str("t"), []byte(k.str("p"))
 	if k.has("i") && !k.has("b") {
-		return errors.New("Broker name must be set if the queue is chosen!") //nolint:staticcheck // Java's words
+		return errors.New("the broker name (-b) must be given with a queue (-i)")
 	}
 	queues, addrs, err := writable(k, topic)
 	if err != nil {
