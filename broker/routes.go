@@ -89,7 +89,8 @@ func (b *Broker) adminOptions() admin.Options {
 		DelayOffsets:  func() body.DelayOffsetTable { return b.scheduler.Table() },
 		Runtime:       b.runtime,
 		Lanes: []admin.Lane{{Key: "sendThreadPoolQueue", Lane: b.lanes.send}, {Key: "pullThreadPoolQueue", Lane: b.lanes.pull}, {Key: "queryThreadPoolQueue", Lane: b.lanes.query},
-			{Key: "litePullThreadPoolQueue", Lane: b.lanes.litePull}},
+			{Key: "litePullThreadPoolQueue", Lane: b.lanes.litePull}, {Key: "ackThreadPoolQueue", Lane: b.lanes.ack}},
+		EndTransaction:                     b.lanes.transaction,
 		ValidateSystemTopicWhenUpdateTopic: o.ValidateSystemTopic, EnableMixedMessageType: o.EnableMixedMessageType,
 		ClearRetryTopicWhenDeleteTopic: o.ClearRetryTopicWhenDelete, EnableSplitMetadata: o.EnableSplitMetadata, SplitMetadataSize: o.SplitMetadataSize}
 }

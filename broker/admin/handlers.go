@@ -77,9 +77,11 @@ type Options struct {
 	DelayOffsets func() body.DelayOffsetTable
 	// Timer is nil when timerWheelEnable is false.
 	Timer Timer
-	// Runtime returns figures of now for GET_BROKER_RUNTIME_INFO, and Lanes are those it shows.
-	Runtime func() Runtime
-	Lanes   []Lane
+	// Runtime returns figures of now for GET_BROKER_RUNTIME_INFO, and Lanes are those it shows. EndTransaction is
+	// shown by other names, and may be nil.
+	Runtime        func() Runtime
+	Lanes          []Lane
+	EndTransaction *mux.Lane
 
 	ValidateSystemTopicWhenUpdateTopic bool
 	EnableMixedMessageType             bool
@@ -146,6 +148,9 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 		{Code: protocol.GetTimerMetrics, Lane: admin, Handle: mux.HandleBare(h.timerMetrics)},
 		{Code: protocol.GetBrokerConfig, Lane: admin, Handle: mux.HandleBare(h.config)},
 		{Code: protocol.GetBrokerRuntimeInfo, Lane: admin, Handle: mux.HandleBare(h.runtimeInfo)},
+		{Code: protocol.GetBrokerHAStatus, Lane: admin, Handle: mux.HandleBare(h.haStatus)},
+		{Code: protocol.GetBrokerEpochCache, Lane: admin, Handle: mux.HandleBare(h.epochCache)},
+		{Code: protocol.ResetMasterFlushOffset, Lane: admin, Handle: mux.HandleBare(h.resetMasterFlushOffset)},
 		{Code: protocol.ViewBrokerStatsData, Lane: admin, Handle: mux.Handle(h.viewStats)},
 	}
 }

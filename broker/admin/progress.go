@@ -126,6 +126,9 @@ func (h *Handlers) consumeQueue(_ *mux.Request, req *header.QueryConsumeQueueReq
 	if req.ConsumerGroup != "" {
 		if s, _, _ := h.o.Sessions.Find(req.ConsumerGroup, req.Topic); s != nil {
 			out.SubscriptionData = s.Data
+			if s.Data.ExpressionType == "TAG" {
+				out.FilterData = "null" // Java's text for a group that has no compiled filter
+			}
 		} else {
 			out.FilterData = req.ConsumerGroup + "@" + req.Topic + " is not online!"
 		}

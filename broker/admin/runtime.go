@@ -160,6 +160,11 @@ func (h *Handlers) putLanes(kv map[string]string) {
 		kv[l.Key+"Capacity"] = strconv.Itoa(l.Lane.Capacity())
 		kv[l.Key+"HeadWaitTimeMills"] = itoa(head.Milliseconds())
 	}
+	if l := h.o.EndTransaction; l != nil { // Java's names, with a large E and apart from all others
+		waiting, _ := l.Waiting(now)
+		kv["EndTransactionQueueSize"] = strconv.Itoa(waiting)
+		kv["EndTransactionThreadPoolQueueCapacity"] = strconv.Itoa(l.Capacity())
+	}
 }
 
 // usedRatio returns which part of a folder's disk is used, in whole percents rounded up, or -1 when the

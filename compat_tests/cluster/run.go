@@ -276,6 +276,14 @@ func (r *Run) Ended() bool {
 	return r.ended
 }
 
+// Tell writes one line to the driver's standard input.
+func (r *Run) Tell(t TB, line string) {
+	t.Helper()
+	if _, err := io.WriteString(r.stdin, line+"\n"); err != nil {
+		t.Fatalf("cannot tell driver %s %q: %v", r.name, line, err)
+	}
+}
+
 // CloseStdin asks the driver to stop cleanly.
 func (r *Run) CloseStdin() { _ = r.stdin.Close() }
 

@@ -52,7 +52,8 @@ var edges = slices.Concat(
 	tableEdges(),
 	[]edge{
 		{"broker/...", slices.Concat([]string{"remoting/...", "store/...", "broker/internal/..."}, brokerTables)},
-		{"tools/inspect", []string{"remoting/...", "store/..."}}, // it looks at files, never through a broker
+		{"tools/mqadmin", []string{"client/...", "remoting/protocol/...", "remoting/message", "remoting/properties"}}, // it asks servers
+		{"tools/inspect", []string{"remoting/...", "store/..."}},                                                      // it looks at files, never through a broker
 		{"tools/...", slices.Concat(servers, []string{"tools/..."})},
 		{"compat_tests/...", slices.Concat(servers, []string{"compat_tests/..."})},
 	},

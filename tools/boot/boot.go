@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/skylarkmq/skylark/tools/mqadmin"
 )
 
 // Exit statuses, Java's (spec/users.md 2.1). Java: NamesrvStartup, BrokerStartup.
@@ -40,14 +42,16 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// Main runs the program with args, args[0] its name, and returns the exit status. Called as mqnamesrv or
-// mqbroker it acts as that subcommand.
+// Main runs the program with args, args[0] its name, and returns the exit status. Called as mqnamesrv,
+// mqbroker or mqadmin it acts as that subcommand.
 func Main(args []string, stdout, stderr io.Writer) int {
 	switch name := strings.TrimSuffix(filepath.Base(args[0]), ".exe"); name {
 	case "mqnamesrv":
 		args = append([]string{args[0], "namesrv"}, args[1:]...)
 	case "mqbroker":
 		args = append([]string{args[0], "broker"}, args[1:]...)
+	case "mqadmin":
+		args = append([]string{args[0], "admin"}, args[1:]...)
 	}
 	args = flagsFirst(args, storeCommand(helpFlag()))
 	ctx, stop := untilSignal()
@@ -128,6 +132,7 @@ func app(stdout, stderr io.Writer) *cli.App {
 					help,
 				}},
 			storeCommand(help),
+			mqadmin.Command(stdout),
 		},
 	}
 }

@@ -80,6 +80,9 @@ public final class Driver {
             case "popmode":
                 Moved.type("Pop").getDeclaredMethod("run", String.class, Args.class, Stop.class).invoke(null, argv[0], args, stop);
                 break;
+            case "mqadmin":
+                Moved.type("Mqadmin").getDeclaredMethod("run", String.class, Args.class, Stop.class).invoke(null, argv[0], args, stop);
+                break;
             case "warm":
                 Warm.run();
                 break;
