@@ -7,6 +7,7 @@ import (
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/protocol/header"
+	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 )
 
@@ -26,7 +27,7 @@ const coldHold = 3 * time.Second
 // again, the others' pulls are held and get one message then. done says that nothing more is to be done now.
 // Java: PullMessageProcessor.processRequest.
 func (p *Puller) chill(r *mux.Request, h *header.PullMessageRequest, q *consumequeue.Queue) (resp *protocol.Command, done bool) {
-	if !p.o.Cold.Over(h.ConsumerGroup) || !p.o.Store.Cold(q, h.QueueOffset) {
+	if p.o.Cold == nil || !p.o.Cold.Over(h.ConsumerGroup) || !p.o.Store.Cold(q, h.QueueOffset) {
 		return nil, false
 	}
 	switch p.o.ConsumeType(h.ConsumerGroup) {
@@ -44,4 +45,14 @@ func (p *Puller) chill(r *mux.Request, h *header.PullMessageRequest, q *consumeq
 	}
 	p.hold.freeze(r, coldHold)
 	return nil, true
+}
+
+// countRead counts a look at a queue that found nothing, and what was read that is cold.
+func (p *Puller) countRead(h *header.PullMessageRequest, res *store.GetResult) {
+	if res.Messages == 0 {
+		p.o.Missed()
+	}
+	if res.Cold > 0 && p.o.Cold != nil {
+		p.o.Cold.Add(h.ConsumerGroup, res.Cold)
+	}
 }

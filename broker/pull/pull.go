@@ -144,10 +144,8 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 		return no
 	}
 	q := p.o.Store.Queue(h.Topic, h.QueueID)
-	if p.o.Cold != nil {
-		if resp, done := p.chill(r, &h, q); done {
-			return resp
-		}
+	if resp, done := p.chill(r, &h, q); done {
+		return resp
 	}
 	if at, ok := p.o.Offsets.TakeReset(h.ConsumerGroup, h.Topic, h.QueueID); ok {
 		res := store.GetResult{Status: store.OffsetReset, NextOffset: at, MinOffset: q.Min(), MaxOffset: q.Max()}
@@ -164,12 +162,7 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 		p.o.Logger.Error().Err(err).Str("topic", h.Topic).Int32("queueId", h.QueueID).Int64("offset", h.QueueOffset).Msg("cannot read messages")
 		return protocol.NewResponse(protocol.SystemError, "store getMessage return null, "+err.Error())
 	}
-	if res.Messages == 0 {
-		p.o.Missed()
-	}
-	if res.Cold > 0 && p.o.Cold != nil {
-		p.o.Cold.Add(h.ConsumerGroup, res.Cold)
-	}
+	p.countRead(&h, &res)
 	first := r.Attempt == 0
 	if first && h.SysFlag&header.PullCommitOffset != 0 {
 		p.o.Offsets.Commit(r.Conn.Remote().String(), h.ConsumerGroup, h.Topic, h.QueueID, h.CommitOffset)
