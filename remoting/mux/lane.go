@@ -15,7 +15,7 @@ type LaneOptions struct {
 	Workers  int           // goroutines, at least 1
 	Capacity int           // requests that may wait, at least 1
 	MaxWait  time.Duration // a request that waited longer is refused with SYSTEM_BUSY; 0: never
-	// Busy is asked every 50 ms and must not block; nil: never. While it says so, requests to the lane's routes,
+	// Busy is asked every 50 ms, every 200 ms while no request waits, and must not block; nil: never. While it says so, requests to the lane's routes,
 	// those of Inline parts too, are refused with SYSTEM_BUSY as they come, and with CleanBusy those that wait.
 	// Java: NettyRequestProcessor.rejectRequest and BrokerFastFailure.
 	Busy      func() bool
@@ -111,9 +111,8 @@ func (l *Lane) work() {
 	}
 }
 
-// look asks whether the lane is busy and refuses what waited too long. It
-// reports whether requests wait. Java: BrokerFastFailure.cleanExpiredRequest.
-func (l *Lane) look(now time.Time) (waiting bool) {
+// look asks whether the lane is busy and refuses what waited too long. It reports whether it is, or requests wait. Java: BrokerFastFailure.cleanExpiredRequest.
+func (l *Lane) look(now time.Time) bool {
 	if l.o.Busy != nil {
 		busy := l.o.Busy()
 		l.busy.Store(busy)
@@ -126,7 +125,7 @@ func (l *Lane) look(now time.Time) (waiting bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.n > 0
+	return l.n > 0 || l.busy.Load()
 }
 
 // clean refuses what has waited for so long.

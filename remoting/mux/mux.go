@@ -143,8 +143,7 @@ func (m *Mux) allLanes() []*Lane {
 // BrokerFastFailure looks every 10 ms; limits start at 200 ms, so 50 is fine enough and idles cheaper.
 const sweepEvery = 50 * time.Millisecond
 
-// idleSweeps is by how much longer it takes while no request waits. The first one that waits too long may do so for
-// longer by that.
+// idleSweeps is how many times as long it takes while no request waits and no lane is busy.
 const idleSweeps = 4
 
 func (m *Mux) sweep() {
