@@ -159,10 +159,6 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 	if p.inner {
 		return s.illegal()
 	}
-	light, err := s.lightQueues(h.Topic, p.lights)
-	if err != nil {
-		return err
-	}
 	if p.priority != "" {
 		text = s.prioritize(m, r, topic, &p, text)
 	}
@@ -199,15 +195,11 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		}
 		text = all.String()
 	}
-	if len(light) > 0 && m.Topic == h.Topic { // else it goes there when it comes back to its topic
-		if err := s.checkQuota(light); err != nil {
+	if p.lights != "" {
+		var err error
+		if text, err = s.addLights(b, r, m, h.Topic, &rec, text, &p); err != nil {
 			return err
 		}
-		all := message.ParseProperties(text)
-		all.Set(message.PropertyUniqKey, b.str(r.id))
-		p.uniq = b.str(r.id)
-		s.broker(&all)
-		text = s.intoLights(b, &rec, &all, light)
 	}
 	return s.addRecord(b, r, m, rec, text, &p)
 }

@@ -44,6 +44,23 @@ func (s *Sender) checkQuota(names []string) error {
 	return nil
 }
 
+// addLights has a message that is sent go to its light queues as well; it returns the properties. One that waits, for its
+// time or its transaction's end, goes there when it comes back to its topic; what it names must be right at once.
+func (s *Sender) addLights(b *batch, r *sent, m *message.Message, topic string, rec *store.Rec, text string, p *props) (string, error) {
+	names, err := s.lightQueues(topic, p.lights)
+	if err != nil || len(names) == 0 || m.Topic != topic {
+		return text, err
+	}
+	if err := s.checkQuota(names); err != nil {
+		return text, err
+	}
+	all := message.ParseProperties(text)
+	p.uniq = b.str(r.id)
+	all.Set(message.PropertyUniqKey, p.uniq)
+	s.broker(&all)
+	return s.intoLights(b, rec, &all, names), nil
+}
+
 // broker sets what the broker adds to the properties of each message.
 func (s *Sender) broker(all *message.Properties) {
 	all.Set(message.PropertyMsgRegion, s.o.RegionID)
