@@ -25,6 +25,10 @@ const MessageTypeMixed = "MIXED"
 // long as there are none. Java: TopicMessageType.
 const MessageTypeLite = "LITE"
 
+// CleanupCompaction is the cleanup.policy of compaction topics, which UPDATE_AND_CREATE_TOPIC refuses as long as there
+// are none. Java: CleanupPolicy.
+const CleanupCompaction = "COMPACTION"
+
 // maxLiteExpiration is 30 days in minutes.
 const maxLiteExpiration = 30 * 24 * 60
 
@@ -35,7 +39,7 @@ const QueueTypeBatch = "BatchCQ"
 func attributeRules() attribute.Rules {
 	return attribute.Rules{
 		AttrQueueType:      attribute.Enum(false, "SimpleCQ", QueueTypeBatch),
-		AttrCleanupPolicy:  attribute.Enum(false, "DELETE", "COMPACTION"),
+		AttrCleanupPolicy:  attribute.Enum(false, "DELETE", CleanupCompaction),
 		AttrMessageType:    attribute.Enum(true, "UNSPECIFIED", MessageTypeMixed, "TRANSACTION", "PRIORITY", "FIFO", "DELAY", MessageTypeLite, "NORMAL"),
 		AttrReserveTime:    attribute.Range(true, -1, math.MaxInt64),
 		AttrLiteExpiration: attribute.Range(true, -1, maxLiteExpiration),
