@@ -12,7 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/skylarkmq/skylark/broker/admin"
 	"github.com/skylarkmq/skylark/broker/assign"
+	"github.com/skylarkmq/skylark/broker/client"
 	"github.com/skylarkmq/skylark/broker/cold"
 	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
@@ -32,6 +34,7 @@ import (
 	"github.com/skylarkmq/skylark/broker/transaction"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
+	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/server"
 	"github.com/skylarkmq/skylark/store"
@@ -40,8 +43,13 @@ import (
 
 // Broker is a running broker.
 type Broker struct {
-	o       Options
+	o       Options                 // as of the start: what may change must be read from live
+	live    atomic.Pointer[Options] // as of now, never changed in place
 	started time.Time
+
+	updating      sync.Mutex // a change of the configuration
+	configVersion atomic.Pointer[body.DataVersion]
+	retimed       chan struct{} // intervals have changed
 
 	store    *store.Store
 	topics   *topic.Table
@@ -64,6 +72,8 @@ type Broker struct {
 	popper    *pop.Popper
 	static    *statictopic.Static
 	assigner  *assign.Assigner
+	clients   *client.Handlers
+	admin     *admin.Handlers
 
 	mux    *mux.Mux
 	lanes  lanes
@@ -79,11 +89,19 @@ type Broker struct {
 // Open recovers the store, loads the tables, listens and registers. Errors that Java gives an exit status
 // of its own are *StartError.
 func Open(o Options) (*Broker, error) {
+	if o.overrides == nil {
+		if err := o.LoadOverrides(); err != nil {
+			return nil, err
+		}
+	}
 	o, err := o.validate()
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{o: o, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{})}
+	o.KnownKeys = properties.Names(&o, &o.Store, o.KnownKeys)
+	b := &Broker{o: o, started: time.Now(), fatal: make(chan error, 1), stop: make(chan struct{}), retimed: make(chan struct{}, 1)}
+	b.live.Store(&o)
+	b.configVersion.Store(&body.DataVersion{Timestamp: b.started.UnixMilli()})
 	if err := b.open(); err != nil {
 		b.closeErr = errors.Join(err, b.Close())
 		return nil, fmt.Errorf("cannot start broker %s: %w", o.BrokerName, err)
@@ -121,23 +139,34 @@ func (b *Broker) open() error {
 // register enters the broker at its name servers, and again now and then. Those that are down are tried
 // again; the broker serves all the same.
 func (b *Broker) register() error {
-	if b.o.NamesrvAddr == "" {
-		b.o.Logger.Warn().Msg("no name server is set (namesrvAddr), clients cannot find this broker")
-	}
-	o := &b.o
-	r, err := peer.Open(peer.Options{Logger: o.Logger, ClusterName: o.BrokerClusterName, BrokerName: o.BrokerName, BrokerID: o.BrokerID,
-		BrokerAddr: o.Addr(), HAServerAddr: net.JoinHostPort(o.BrokerIP2, fmt.Sprint(o.HaListenPort)), NameServers: o.NamesrvAddr,
-		Period: time.Duration(o.RegisterNameServerPeriod) * time.Millisecond, Timeout: time.Duration(o.RegisterBrokerTimeoutMills) * time.Millisecond,
-		ForceRegister: o.ForceRegister, CompressedRegister: o.CompressedRegister, Permission: func() int32 { return o.BrokerPermission },
-		Topics: b.topics, Mappings: b.mappings.Infos, OnOrderTopics: b.topics.MarkOrder, DNSLookup: o.FetchNameSrvAddrByDNSLookup})
+	b.updating.Lock() // from then on who changes namesrvAddr finds the registrar
+	r, err := b.openRegistrar()
+	b.updating.Unlock()
 	if err != nil {
 		return err
 	}
-	b.registrar.Store(r)
 	ctx, cancel := context.WithTimeout(context.Background(), registerWait)
 	defer cancel()
 	_ = r.Register(ctx)
 	return nil
+}
+
+func (b *Broker) openRegistrar() (*peer.Registrar, error) {
+	o := b.live.Load()
+	url := o.addressServer()
+	if o.NamesrvAddr == "" && url == "" {
+		b.o.Logger.Warn().Msg("no name server is set (namesrvAddr), clients cannot find this broker")
+	}
+	r, err := peer.Open(peer.Options{Logger: o.Logger, ClusterName: o.BrokerClusterName, BrokerName: o.BrokerName, BrokerID: o.BrokerID,
+		BrokerAddr: o.Addr(), HAServerAddr: net.JoinHostPort(o.BrokerIP2, fmt.Sprint(o.HaListenPort)), NameServers: o.NamesrvAddr,
+		Period: time.Duration(o.RegisterNameServerPeriod) * time.Millisecond, Timeout: time.Duration(o.RegisterBrokerTimeoutMills) * time.Millisecond,
+		ForceRegister: o.ForceRegister, CompressedRegister: o.CompressedRegister, Permission: func() int32 { return b.live.Load().BrokerPermission },
+		Topics: b.topics, Mappings: b.mappings.Infos, OnOrderTopics: b.topics.MarkOrder, DNSLookup: o.FetchNameSrvAddrByDNSLookup,
+		AddressServer: url, FetchEvery: ms(o.FetchNamesrvAddrInterval)})
+	if err == nil {
+		b.registrar.Store(r)
+	}
+	return r, err
 }
 
 // openFirst opens the tables that the store asks when it recovers: topics, of the form of their queues, and filters, of
@@ -186,7 +215,7 @@ func (b *Broker) openTables() error {
 	}
 	b.locks = order.New(time.Now)
 	b.sessions = session.Open(session.Options{Logger: o.Logger, ChannelExpiredTimeout: time.Duration(o.ChannelExpiredTimeout) * time.Millisecond,
-		NotifyEnabled: func() bool { return o.NotifyConsumerIdsChangedEnable }, Compile: compileFilter,
+		NotifyEnabled: func() bool { return b.live.Load().NotifyConsumerIdsChangedEnable }, Compile: compileFilter,
 		Subscribed: b.filters.Register, Left: b.filters.Unregister})
 	return nil
 }
@@ -216,24 +245,22 @@ func (b *Broker) openStore() error {
 }
 
 func (b *Broker) openHandlers() error {
-	o := &b.o
+	o, settings := &b.o, b.settings()
 	b.stats = stats.Open(stats.Options{ClusterName: o.BrokerClusterName, IsSystem: b.topics.IsSystem,
 		FoldLMQ: o.Store.EnableLmq && !o.EnableLmqStats})
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
-		RegionID: o.RegionID, TraceOn: o.TraceOn, Writable: o.BrokerPermission&topic.PermWrite != 0, RejectTransaction: o.RejectTransactionMessage,
-		AcceptFrom: o.StartAcceptSendRequest, Store: b.store, Topics: b.topics, Mappings: b.mappings, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
+		Settings: settings.send, Store: b.store, Topics: b.topics, Mappings: b.mappings, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
-		BrokerName: o.BrokerName, Timer: b.timerLimits(), Recall: o.RecallMessageEnable, RecallReadOnly: o.AllowRecallWhenBrokerNotWriteable,
-		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
+		BrokerName: o.BrokerName,
+		CountHalf:  func(topic string) { b.trans.CountHalf(topic) }})
 	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
-	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Readable: o.BrokerPermission&topic.PermRead != 0,
-		LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: time.Duration(o.ShortPollingTimeMills) * time.Millisecond,
+	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Settings: settings.pull,
 		Store: b.store, Topic: b.topics.Get, Mappings: b.mappings, Remote: b.call, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
-		Filters: b.filters, PropertyFilter: o.EnablePropertyFilter, FilterSupportRetry: o.FilterSupportRetry, Cold: b.coldControl(), ConsumeType: b.sessions.ConsumeType,
+		Filters: b.filters, Cold: b.coldControl(), ConsumeType: b.sessions.ConsumeType,
 		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get, Missed: b.stats.Miss})
-	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, RegionID: o.RegionID, TraceOn: o.TraceOn, StoreHost: message.HostOf(o.storeHost()),
+	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, Settings: settings.relay, StoreHost: message.HostOf(o.storeHost()),
 		Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions, Store: b.store, Put: b.sender.Put,
-		UseServerSideResetOffset: o.UseServerSideResetOffset, StoreReplyMessageEnable: o.StoreReplyMessageEnable, AcceptFrom: o.StartAcceptSendRequest})
+		UseServerSideResetOffset: o.UseServerSideResetOffset})
 	var err error
 	b.scheduler, err = schedule.Open(schedule.Options{Logger: o.Logger, Path: o.config("delayOffset.json"), Store: b.store, Put: b.sender.Put,
 		PersistEvery: time.Duration(o.FlushDelayOffsetInterval) * time.Millisecond})
@@ -255,23 +282,9 @@ func (b *Broker) openHandlers() error {
 
 func (b *Broker) transactionOptions() transaction.Options {
 	o := &b.o
-	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	return transaction.Options{Logger: o.Logger, BrokerName: o.BrokerName, StoreHost: message.HostOf(o.storeHost()), Path: o.config("transactionMetrics"),
 		Store: b.store, Offsets: b.offsets, Topics: b.topics, Producers: b.sessions, Put: b.sender.Put, PutFinal: b.sender.PutDelayed, Count: b.stats.Put,
-		TimeOut: ms(o.TransactionTimeOut), CheckInterval: ms(o.TransactionCheckInterval), CheckMax: int(o.TransactionCheckMax),
-		OpBatchInterval: ms(o.TransactionOpBatchInterval), OpMsgMaxSize: int(o.TransactionOpMsgMaxSize), MetricsInterval: ms(o.TransactionMetricFlush),
-		ReservedTime: time.Duration(b.store.Options().FileReservedTime) * time.Hour}
-}
-
-// timerLimits tells sending what messages of arbitrary time may ask for.
-func (b *Broker) timerLimits() *send.TimerLimits {
-	o := &b.o
-	if !o.TimerWheelEnable {
-		return nil
-	}
-	// The timer is made behind the sender; no message can come before.
-	return &send.TimerLimits{Precision: timer.Precision(int64(o.TimerPrecisionMs)), MaxDelay: int64(o.TimerMaxDelaySec) * 1000,
-		CongestNum: int64(o.TimerCongestNumEachSlot), Num: func(slot int64) int64 { return b.timer.Num(slot) }, AppendTopicToKeys: o.AppendTopicForTimerDeleteKey}
+		Settings: b.settings().transaction, MetricsInterval: ms(o.TransactionMetricFlush)}
 }
 
 // coldControl returns what slows down reads of cold data, nil when nothing is to.
@@ -309,12 +322,15 @@ const registerWait = time.Second
 
 // keep writes consumer offsets now and then.
 func (b *Broker) keep() {
-	t := time.NewTicker(time.Duration(max(b.o.FlushConsumerOffsetInterval, 100)) * time.Millisecond)
+	every := func() time.Duration { return ms(int64(max(b.live.Load().FlushConsumerOffsetInterval, 100))) }
+	t := time.NewTicker(every())
 	defer t.Stop()
 	for {
 		select {
 		case <-b.stop:
 			return
+		case <-b.retimed:
+			t.Reset(every())
 		case <-t.C:
 			if err := b.offsets.Persist(); err != nil {
 				b.o.Logger.Error().Err(err).Msg("cannot write consumer offsets, trying again")
@@ -322,6 +338,14 @@ func (b *Broker) keep() {
 			b.locks.Expire()
 			b.filters.Clean()
 		}
+	}
+}
+
+// retime has intervals begin anew.
+func (b *Broker) retime() {
+	select {
+	case b.retimed <- struct{}{}:
+	default:
 	}
 }
 

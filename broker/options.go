@@ -12,7 +12,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/broker/peer"
 	"github.com/skylarkmq/skylark/broker/pop"
+	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/store"
 )
 
@@ -38,8 +40,14 @@ type Options struct {
 	RegisterBrokerTimeoutMills  int32 `prop:"registerBrokerTimeoutMills"`
 	ForceRegister               bool  `prop:"forceRegister"`
 	FetchNameSrvAddrByDNSLookup bool  `prop:"fetchNameSrvAddrByDnsLookup"`
-	CompressedRegister          bool  `prop:"compressedRegister"`
-	ForwardTimeout              int64 `prop:"forwardTimeout"`
+	// Without NamesrvAddr the name servers may be asked for by HTTP, of the server that the domain and the subgroup name.
+	FetchNamesrvAddrByAddressServer bool   `prop:"fetchNamesrvAddrByAddressServer"`
+	FetchNamesrvAddrInterval        int64  `prop:"fetchNamesrvAddrInterval"`
+	AddressServerDomain             string `prop:"rmqAddressServerDomain,omitempty"`
+	AddressServerSubGroup           string `prop:"rmqAddressServerSubGroup,omitempty"`
+
+	CompressedRegister bool  `prop:"compressedRegister"`
+	ForwardTimeout     int64 `prop:"forwardTimeout"`
 
 	BrokerPermission            int32  `prop:"brokerPermission"`
 	DefaultTopicQueueNums       int32  `prop:"defaultTopicQueueNums"`
@@ -138,8 +146,19 @@ type Options struct {
 	LoadBalanceProcessorThreadPoolNums int32  `prop:"loadBalanceProcessorThreadPoolNums"`
 	LoadBalanceThreadPoolQueueCapacity int32  `prop:"loadBalanceThreadPoolQueueCapacity"`
 
+	// ConfigBlackList are keys, with ';' between them, that UPDATE_BROKER_CONFIG may not change though it could.
+	ConfigBlackList string `prop:"configBlackList"`
+	// LogLevel is from which level on lines are logged, trace to error; "": as the program was told. SetLogLevel is told
+	// of it when it changes; it may be nil.
+	LogLevel    string `prop:"skylarkLogLevel,omitempty"`
+	SetLogLevel func(level string)
+	// KnownKeys are names of further keys, by which a key that cannot change is told from one that there is not.
+	KnownKeys properties.Keys
+
 	Store  store.Options
 	Logger zerolog.Logger
+
+	overrides *properties.Properties // nil: not loaded
 }
 
 // defaultPort is where a broker listens. Java: BrokerConfig.listenPort.
@@ -157,7 +176,7 @@ func DefaultOptions() Options {
 		BrokerClusterName: "DefaultCluster", BrokerName: name, BrokerIP1: ip, BrokerIP2: ip, BrokerRole: "ASYNC_MASTER",
 		ListenPort: defaultPort, BindAddress: "0.0.0.0",
 		NamesrvAddr: os.Getenv("NAMESRV_ADDR"), RocketmqHome: os.Getenv("ROCKETMQ_HOME"),
-		RegisterNameServerPeriod: 30000, RegisterBrokerTimeoutMills: 24000, ForceRegister: true, ForwardTimeout: 3000,
+		RegisterNameServerPeriod: 30000, RegisterBrokerTimeoutMills: 24000, ForceRegister: true, ForwardTimeout: 3000, FetchNamesrvAddrInterval: 10000,
 		BrokerPermission: 6, DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, AutoCreateSubscriptionGroup: true, EnableCreateSysGroup: true,
 		UseServerSideResetOffset: true, StoreReplyMessageEnable: true, SplitMetadataSize: 2000, ValidateSystemTopic: true, ClearRetryTopicWhenDelete: true,
 		ClusterTopicEnable: true, BrokerTopicEnable: true, MsgTraceTopicName: "RMQ_SYS_TRACE_TOPIC", ReviveQueueNum: 8,
@@ -182,7 +201,8 @@ func DefaultOptions() Options {
 		Config: pop.DefaultConfig(), AckMessageThreadPoolNums: 16, AckThreadPoolQueueCapacity: 100000, WaitTimeMillsInAckQueue: 3000,
 		DefaultMessageRequestMode: "PULL", DefaultPopShareQueueNum: -1, ServerLoadBalancerEnable: true, LoadBalancePollNameServerInterval: 30000,
 		LoadBalanceProcessorThreadPoolNums: 32, LoadBalanceThreadPoolQueueCapacity: 100000,
-		Store: store.DefaultOptions(),
+		ConfigBlackList: "configBlackList;brokerConfigPath",
+		Store:           store.DefaultOptions(),
 	}
 }
 
@@ -279,6 +299,14 @@ func (o Options) storeHost() netip.AddrPort {
 		}
 	}
 	return netip.AddrPortFrom(ip.Unmap(), uint16(o.ListenPort))
+}
+
+// addressServer returns the URL at which the name servers are asked for, "" when they are set or not to be asked for.
+func (o *Options) addressServer() string {
+	if o.NamesrvAddr != "" || !o.FetchNamesrvAddrByAddressServer {
+		return ""
+	}
+	return peer.AddressServer(o.AddressServerDomain, o.AddressServerSubGroup)
 }
 
 // Addr is the address announced to clients, "ip:port".

@@ -9,7 +9,6 @@ import (
 	"github.com/skylarkmq/skylark/broker/peer"
 	"github.com/skylarkmq/skylark/broker/pop"
 	"github.com/skylarkmq/skylark/broker/pull"
-	"github.com/skylarkmq/skylark/broker/topic"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/store/consumequeue"
@@ -21,9 +20,9 @@ func (b *Broker) openPop() error {
 	o := &b.o
 	d := delivered{timer: b.timer, precision: timer.Precision(int64(o.TimerPrecisionMs))}
 	var err error
-	b.popper, err = pop.Open(pop.Options{Config: o.Config, ReviveQueueNum: o.ReviveQueueNum, Logger: o.Logger, ClusterName: o.BrokerClusterName, BrokerName: o.BrokerName,
-		BrokerIP: o.BrokerIP1, StoreHost: o.storeHost(), Readable: o.BrokerPermission&topic.PermRead != 0, TimerWheel: o.TimerWheelEnable,
-		OrderPath: o.config("consumerOrderInfo.json"), PersistEvery: time.Duration(max(o.FlushConsumerOffsetInterval, 100)) * time.Millisecond, MaxInvisible: time.Duration(o.TimerMaxDelaySec) * time.Second,
+	b.popper, err = pop.Open(pop.Options{Config: o.Config, Settings: b.settings().pop, ReviveQueueNum: o.ReviveQueueNum, Logger: o.Logger, ClusterName: o.BrokerClusterName, BrokerName: o.BrokerName,
+		BrokerIP: o.BrokerIP1, StoreHost: o.storeHost(), TimerWheel: o.TimerWheelEnable,
+		OrderPath: o.config("consumerOrderInfo.json"), PersistEvery: time.Duration(max(o.FlushConsumerOffsetInterval, 100)) * time.Millisecond,
 		Store: b.store, Topics: b.topics, Group: b.groups.Get, Offsets: b.offsets, ParseFilter: b.popFilter, Put: b.sender.Put, PutDelayed: b.sender.PutDelayed,
 		DeliveredUpTo: d.upTo, Count: b.stats.Get})
 	if err != nil {
@@ -32,7 +31,7 @@ func (b *Broker) openPop() error {
 	b.popper.Start()
 	b.assigner, err = assign.Open(assign.Options{DefaultMode: o.DefaultMessageRequestMode, DefaultPopShare: o.DefaultPopShareQueueNum, ServerBalance: o.ServerLoadBalancerEnable,
 		PollEvery: time.Duration(o.LoadBalancePollNameServerInterval) * time.Millisecond, Logger: o.Logger, Path: o.config("messageRequestMode.json"), BrokerName: o.BrokerName,
-		Topic: b.topics.Get, Group: b.groups.Get, ConsumerIDs: b.sessions.ConsumerIDs, Route: b.route, Alone: o.NamesrvAddr == ""})
+		Topic: b.topics.Get, Group: b.groups.Get, ConsumerIDs: b.sessions.ConsumerIDs, Route: b.route, Alone: o.NamesrvAddr == "" && !o.FetchNamesrvAddrByAddressServer})
 	return err
 }
 

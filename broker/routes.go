@@ -9,7 +9,6 @@ import (
 	"github.com/skylarkmq/skylark/broker/client"
 	"github.com/skylarkmq/skylark/broker/send"
 	"github.com/skylarkmq/skylark/remoting/mux"
-	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
@@ -19,29 +18,26 @@ type lanes struct {
 }
 
 func (b *Broker) openLanes() lanes {
-	o := &b.o
-	lane := func(name string, workers, capacity int32, wait int64) *mux.Lane {
-		if !o.BrokerFastFailureEnable {
-			wait = 0
-		}
-		lo := mux.LaneOptions{Name: name, Workers: int(workers), Capacity: int(capacity), MaxWait: time.Duration(wait) * time.Millisecond}
+	o, w := &b.o, b.settings().waits
+	lane := func(name string, workers, capacity int32, wait time.Duration) *mux.Lane {
+		lo := mux.LaneOptions{Name: name, Workers: int(workers), Capacity: int(capacity), MaxWait: wait}
 		if name == "send" {
 			lo.Busy, lo.CleanBusy = b.stalled, o.BrokerFastFailureEnable
 		}
 		return b.mux.NewLane(lo)
 	}
 	return lanes{
-		send:        lane("send", o.SendMessageThreadPoolNums, o.SendThreadPoolQueueCapacity, o.WaitTimeMillsInSendQueue),
-		pull:        lane("pull", o.PullMessageThreadPoolNums, o.PullThreadPoolQueueCapacity, o.WaitTimeMillsInPullQueue),
-		litePull:    lane("litePull", o.LitePullMessageThreadPoolNums, o.LitePullThreadPoolQueueCapacity, o.WaitTimeMillsInLitePullQueue),
+		send:        lane("send", o.SendMessageThreadPoolNums, o.SendThreadPoolQueueCapacity, w.send),
+		pull:        lane("pull", o.PullMessageThreadPoolNums, o.PullThreadPoolQueueCapacity, w.pull),
+		litePull:    lane("litePull", o.LitePullMessageThreadPoolNums, o.LitePullThreadPoolQueueCapacity, w.litePull),
 		reply:       lane("reply", o.ProcessReplyThreadPoolNums, o.ReplyThreadPoolQueueCapacity, 0),
 		query:       lane("query", o.QueryMessageThreadPoolNums, o.QueryThreadPoolQueueCapacity, 0),
-		admin:       lane("admin", o.AdminBrokerThreadPoolNums, o.AdminBrokerThreadPoolQueue, o.WaitTimeMillsInAdminBrokerQueue),
+		admin:       lane("admin", o.AdminBrokerThreadPoolNums, o.AdminBrokerThreadPoolQueue, w.admin),
 		client:      lane("clientManage", o.ClientManageThreadPoolNums, o.ClientManagerThreadPoolQueue, 0),
 		consumer:    lane("consumerManage", o.ConsumerManageThreadPoolNums, o.ConsumerManagerThreadPoolQueue, 0),
-		heartbeat:   lane("heartbeat", o.HeartbeatThreadPoolNums, o.HeartbeatThreadPoolQueueCapacity, o.WaitTimeMillsInHeartbeatQueue),
-		transaction: lane("endTransaction", o.EndTransactionThreadPoolNums, o.EndTransactionPoolQueueCapacity, o.WaitTimeMillsInTransactionQueue),
-		ack:         lane("ack", o.AckMessageThreadPoolNums, o.AckThreadPoolQueueCapacity, o.WaitTimeMillsInAckQueue),
+		heartbeat:   lane("heartbeat", o.HeartbeatThreadPoolNums, o.HeartbeatThreadPoolQueueCapacity, w.heartbeat),
+		transaction: lane("endTransaction", o.EndTransactionThreadPoolNums, o.EndTransactionPoolQueueCapacity, w.transaction),
+		ack:         lane("ack", o.AckMessageThreadPoolNums, o.AckThreadPoolQueueCapacity, w.ack),
 		balance:     lane("loadBalance", o.LoadBalanceProcessorThreadPoolNums, o.LoadBalanceThreadPoolQueueCapacity, 0),
 	}
 }
@@ -49,10 +45,22 @@ func (b *Broker) openLanes() lanes {
 // stalled tells the send lane that the disk keeps the store from writing, and gives back what waits for it.
 func (b *Broker) stalled() bool {
 	stalled := b.store.Stalled()
-	if stalled && b.o.BrokerFastFailureEnable {
+	if stalled && b.live.Load().BrokerFastFailureEnable {
 		b.store.TurnAway(send.TurnedAway(b.store.Busy()))
 	}
 	return stalled
+}
+
+// set changes how long requests may wait.
+func (l *lanes) set(w waits) {
+	l.send.SetCleanBusy(w.fastFailure)
+	l.send.SetMaxWait(w.send)
+	l.pull.SetMaxWait(w.pull)
+	l.litePull.SetMaxWait(w.litePull)
+	l.heartbeat.SetMaxWait(w.heartbeat)
+	l.transaction.SetMaxWait(w.transaction)
+	l.ack.SetMaxWait(w.ack)
+	l.admin.SetMaxWait(w.admin)
 }
 
 // addRoutes is the table of request codes: each package brings its rows. A code without a row is answered
@@ -65,10 +73,12 @@ func (b *Broker) addRoutes() {
 	b.mux.Add(b.cold.Routes(l.admin)...)
 	b.mux.Add(b.popper.Routes(l.pull, l.ack)...)
 	b.mux.Add(b.assigner.Routes(l.balance)...)
-	b.mux.Add(b.static.Routes(client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
-		Locks: b.locks, Store: b.store, Filters: b.filters, PropertyFilter: b.o.EnablePropertyFilter}).Routes(l.heartbeat, l.client, l.consumer))...)
+	b.clients = client.New(client.Options{Logger: b.o.Logger, Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions,
+		Locks: b.locks, Store: b.store, Filters: b.filters, Settings: b.settings().client})
+	b.mux.Add(b.static.Routes(b.clients.Routes(l.heartbeat, l.client, l.consumer))...)
 	b.mux.Add(b.relay.Routes(l.admin, l.reply)...)
-	b.mux.Add(b.static.Routes(admin.New(b.adminOptions()).Routes(l.admin, l.query))...)
+	b.admin = admin.New(b.adminOptions())
+	b.mux.Add(b.static.Routes(b.admin.Routes(l.admin, l.query))...)
 }
 
 func (b *Broker) adminOptions() admin.Options {
@@ -84,15 +94,14 @@ func (b *Broker) adminOptions() admin.Options {
 				_ = r.Register(ctx) // the registrar logs failures and tries again
 			}
 		},
-		Config:        func() []properties.KV { return properties.List(&b.o, &b.o.Store) },
-		ConfigVersion: func() body.DataVersion { return body.DataVersion{Timestamp: b.started.UnixMilli()} },
+		Config:        b.config,
+		ConfigVersion: b.version,
+		UpdateConfig:  b.updateConfig,
 		DelayOffsets:  func() body.DelayOffsetTable { return b.scheduler.Table() },
 		Runtime:       b.runtime,
 		Lanes: []admin.Lane{{Key: "sendThreadPoolQueue", Lane: b.lanes.send}, {Key: "pullThreadPoolQueue", Lane: b.lanes.pull}, {Key: "queryThreadPoolQueue", Lane: b.lanes.query},
 			{Key: "litePullThreadPoolQueue", Lane: b.lanes.litePull}, {Key: "ackThreadPoolQueue", Lane: b.lanes.ack}},
-		EndTransaction:                     b.lanes.transaction,
-		ValidateSystemTopicWhenUpdateTopic: o.ValidateSystemTopic, EnableMixedMessageType: o.EnableMixedMessageType,
-		ClearRetryTopicWhenDeleteTopic: o.ClearRetryTopicWhenDelete, EnableSplitMetadata: o.EnableSplitMetadata, SplitMetadataSize: o.SplitMetadataSize}
+		EndTransaction: b.lanes.transaction, Settings: b.settings().admin}
 }
 
 // runtime gathers the figures of GET_BROKER_RUNTIME_INFO that only the broker knows.
@@ -101,5 +110,5 @@ func (b *Broker) runtime() admin.Runtime {
 	return admin.Runtime{Active: true, RootDir: o.StorePathRootDir, CommitLogDirs: o.SplitPath(o.StorePathCommitLog),
 		ConsumeQueueDir: filepath.Join(o.StorePathRootDir, "consumequeue"), CommitLogMin: st.MinPhysical, CommitLogMax: st.MaxPhysical,
 		Flushed: st.Flushed, Dispatched: st.Dispatched, EarliestStoreTime: b.store.EarliestTime(), AppendLocked: b.store.Busy(),
-		PutFailed: st.Failed, Refusal: st.Refusal, AcceptSendFrom: b.o.StartAcceptSendRequest, DelayOffsets: b.scheduler.Offsets()}
+		PutFailed: st.Failed, Refusal: st.Refusal, AcceptSendFrom: b.live.Load().StartAcceptSendRequest, DelayOffsets: b.scheduler.Offsets()}
 }

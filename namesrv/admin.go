@@ -22,14 +22,14 @@ func hasUnitSubNotUnit(sysFlag int32) bool { return hasUnitSub(sysFlag) && !isUn
 func errDisabled() error { return protocol.Errorf(protocol.SystemError, "disable") }
 
 func (s *Server) getAllTopicList(*mux.Request) (*protocol.Command, error) {
-	if !s.o.EnableAllTopicList {
+	if !s.topology.current.Load().EnableAllTopicList {
 		return nil, errDisabled()
 	}
 	return replyJSON(body.TopicList{TopicList: s.topology.topicsWhere(func(map[string]body.QueueData) bool { return true })})
 }
 
 func (s *Server) getTopicsByCluster(_ *mux.Request, h *header.GetTopicsByClusterRequest) (*protocol.Command, error) {
-	if !s.o.EnableTopicList {
+	if !s.topology.current.Load().EnableTopicList {
 		return nil, errDisabled()
 	}
 	return replyJSON(body.TopicList{TopicList: s.topology.topicsOf(h.Cluster)})
@@ -43,7 +43,7 @@ func (s *Server) getSystemTopicList(*mux.Request) (*protocol.Command, error) {
 // them; here the one with the first name counts.
 func (s *Server) unitTopics(keep func(sysFlag int32) bool) func(*mux.Request) (*protocol.Command, error) {
 	return func(*mux.Request) (*protocol.Command, error) {
-		if !s.o.EnableTopicList {
+		if !s.topology.current.Load().EnableTopicList {
 			return nil, errDisabled()
 		}
 		return replyJSON(body.TopicList{TopicList: s.topology.topicsWhere(func(queues map[string]body.QueueData) bool {

@@ -9,12 +9,17 @@ func (t *topology) silent(l *liveBroker) bool {
 
 // scan looks for silent brokers. Java: RouteInfoManager.scanNotActiveBroker.
 func (s *Server) scan() {
-	tick := time.NewTicker(time.Duration(s.o.ScanNotActiveBrokerInterval) * time.Millisecond)
+	every := func() time.Duration {
+		return time.Duration(s.topology.current.Load().ScanNotActiveBrokerInterval) * time.Millisecond
+	}
+	tick := time.NewTicker(every())
 	defer tick.Stop()
 	for {
 		select {
 		case <-s.stop:
 			return
+		case <-s.retimed:
+			tick.Reset(every())
 		case <-tick.C:
 			s.expire()
 		}

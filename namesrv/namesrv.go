@@ -12,8 +12,9 @@
 // under topology.mu is written behind it.
 //
 // Files: kvConfig.json as Java's KVConfigManager writes it, {"configTable":{namespace:{key:value}}},
-// replaced whole by each change, with the version before beside it as kvConfig.json.bak. Routes are in
-// memory only, brokers bring them again.
+// replaced whole by each change, with the version before beside it as kvConfig.json.bak. Beside it, in the same
+// way, skylarkOverrides.properties: what was changed at run time. Routes are in memory only, brokers bring them
+// again.
 package namesrv
 
 import (
@@ -25,6 +26,7 @@ import (
 	"time"
 
 	"github.com/skylarkmq/skylark/remoting/mux"
+	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/server"
 )
 
@@ -33,7 +35,7 @@ const drainTime = time.Second
 
 // Server is a running name server.
 type Server struct {
-	o        Options
+	o        Options // as of the start: what may change is read from topology.current
 	started  time.Time
 	kv       *kvTable
 	topology *topology
@@ -41,6 +43,9 @@ type Server struct {
 	notifier *notifier // nil unless Options.NotifyMinBrokerIDChanged
 	mux      *mux.Mux
 	net      *server.Server
+
+	updating sync.Mutex    // a change of the configuration
+	retimed  chan struct{} // the scanner's interval has changed
 
 	stop    chan struct{} // ends the scanner
 	wg      sync.WaitGroup
@@ -51,6 +56,11 @@ type Server struct {
 // Open reads the KV configuration and starts to serve. It fails when the port is taken or the KV
 // configuration is there but cannot be read.
 func Open(o Options) (*Server, error) {
+	if o.overrides == nil {
+		if err := o.LoadOverrides(); err != nil {
+			return nil, err
+		}
+	}
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -58,7 +68,8 @@ func Open(o Options) (*Server, error) {
 	if o.ClusterTest {
 		o.Logger.Warn().Str("productEnvName", o.ProductEnvName).Msg("clusterTest has no effect: topics that are unknown here are not looked up elsewhere")
 	}
-	s := &Server{o: o, started: o.Now(), stop: make(chan struct{})}
+	o.KnownKeys = properties.Names(&o, o.KnownKeys)
+	s := &Server{o: o, started: o.Now(), retimed: make(chan struct{}, 1), stop: make(chan struct{})}
 	if s.kv, err = openKV(o.KVConfigPath, o.Logger); err != nil {
 		return nil, err
 	}
@@ -123,5 +134,12 @@ func (s *Server) notify(changes []minIDChange) {
 
 // ready tells whether routes may be given out. Java: needWaitForService, waitSecondsForService.
 func (s *Server) ready() bool {
-	return !s.o.NeedWaitForService || s.o.Now().Sub(s.started) >= time.Duration(s.o.WaitSecondsForService)*time.Second
+	o := s.topology.current.Load()
+	return !o.NeedWaitForService || o.Now().Sub(s.started) >= time.Duration(o.WaitSecondsForService)*time.Second
+}
+
+// AddressList returns what the HTTP listener is to tell those who ask for name servers: the list, "" for this one, the
+// subgroup that they must ask for, and the port of this one.
+func (s *Server) AddressList() (list, subGroup string, port int32) {
+	return s.o.NameServers, s.o.AddressServerSubGroup, s.o.ListenPort
 }

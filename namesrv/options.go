@@ -22,9 +22,14 @@ type Options struct {
 	ListenPort      int32  `prop:"listenPort"`
 	KVConfigPath    string `prop:"kvConfigPath"`
 	ConfigStorePath string `prop:"configStorePath"` // reported only
-	ConfigBlackList string `prop:"configBlackList"` // reported only
-	ProductEnvName  string `prop:"productEnvName"`  // reported only
-	ClusterTest     bool   `prop:"clusterTest"`     // warned of: there is no product environment to ask
+	// ConfigBlackList are keys, with ';' between them, that UPDATE_NAMESRV_CONFIG may not change though it could.
+	ConfigBlackList string `prop:"configBlackList"`
+	ProductEnvName  string `prop:"productEnvName"` // reported only
+	// NameServers is the list that the HTTP listener tells those who ask for name servers; "": this one.
+	NameServers string `prop:"skylarkNameServers,omitempty"`
+	// AddressServerSubGroup is what they must ask for; "": nsaddr.
+	AddressServerSubGroup string `prop:"rmqAddressServerSubGroup,omitempty"`
+	ClusterTest           bool   `prop:"clusterTest"` // warned of: there is no product environment to ask
 
 	ClientRequestThreadPoolNums          int32 `prop:"clientRequestThreadPoolNums"` // for GET_ROUTEINFO_BY_TOPIC
 	ClientRequestThreadPoolQueueCapacity int32 `prop:"clientRequestThreadPoolQueueCapacity"`
@@ -45,9 +50,17 @@ type Options struct {
 	NeedWaitForService             bool  `prop:"needWaitForService"`
 	WaitSecondsForService          int32 `prop:"waitSecondsForService"`
 
-	Logger zerolog.Logger
+	// LogLevel is from which level on lines are logged, trace to error; "": as the program was told. SetLogLevel is told
+	// of it when it changes; it may be nil.
+	LogLevel    string `prop:"skylarkLogLevel,omitempty"`
+	SetLogLevel func(level string)
+	// KnownKeys are names of further keys, by which a key that cannot change is told from one that there is not.
+	KnownKeys properties.Keys
+	Logger    zerolog.Logger
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
+
+	overrides *properties.Properties // nil: not loaded
 }
 
 // DefaultOptions returns Java's defaults (NamesrvConfig, NettyServerConfig and NamesrvStartup, 5.5.0).

@@ -45,7 +45,7 @@ func (s *Server) registerBroker(r *mux.Request, h *header.RegisterBrokerRequest)
 	s.remover.watch(r.Conn)
 	s.notify(changes)
 	resp := protocol.Reply(&found, nil)
-	if s.o.ReturnOrderTopicConfigToBroker {
+	if s.topology.current.Load().ReturnOrderTopicConfigToBroker {
 		if table, ok := s.kv.list(orderTopicConfig); ok {
 			if resp.Body, err = body.Marshal(body.KVTable{Table: table}); err != nil {
 				return nil, err
@@ -189,7 +189,7 @@ func (t *topology) conflicts(g *group, h *header.RegisterBrokerRequest, v body.D
 func (t *topology) takeTopics(h *header.RegisterBrokerRequest, w *body.TopicConfigAndMappingSerializeWrapper, first, readOnly bool) {
 	last := t.live[brokerAddr{h.ClusterName, h.BrokerAddr}]
 	changed := first || last == nil || last.version != w.DataVersion
-	if t.o.DeleteTopicWithBrokerRegistration && len(w.TopicQueueMappingInfoMap) == 0 {
+	if t.current.Load().DeleteTopicWithBrokerRegistration && len(w.TopicQueueMappingInfoMap) == 0 {
 		t.dropTopics(h.BrokerName, w.TopicConfigTable)
 	}
 	for key, c := range w.TopicConfigTable {

@@ -207,9 +207,6 @@ func TestRegistrationRules(t *testing.T) {
 			{"m", unregister(master.as(func(g *registration) { g.cluster = "c9" })), 0, "", ""},
 			{"c", cluster(), 0, `"clusterAddrTable":{}`, ""},
 		}},
-		{"updating the configuration is not built", nil, []step{
-			{"c", request(protocol.UpdateNamesrvConfig, "orderMessageEnable=true"), 3, ` request type 318 not supported`, ""},
-		}},
 		{"a registration without its fields is refused", nil, []step{
 			{"m", request(protocol.RegisterBroker, master.body(), "brokerName", "b"), 1, "is null", ""},
 			{"m", request(protocol.RegisterBroker, master.body(), append(master.ids(), "haServerAddr", "h", "brokerId", "x")...), 1, "", ""},

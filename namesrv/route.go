@@ -205,12 +205,12 @@ func (t *topology) route(topic string) *body.TopicRouteData {
 	if len(route.BrokerDatas) == 0 {
 		return nil
 	}
-	if t.o.SupportActingMaster && !strings.HasPrefix(topic, syncMemberPrefix) {
+	if t.current.Load().SupportActingMaster && !strings.HasPrefix(topic, syncMemberPrefix) {
 		for i := range route.BrokerDatas {
 			standIn(&route.BrokerDatas[i], queues[route.BrokerDatas[i].BrokerName])
 		}
 	}
-	if t.o.OrderMessageEnable {
+	if t.current.Load().OrderMessageEnable {
 		route.OrderTopicConf, _ = t.kv.get(orderTopicConfig, topic)
 	}
 	return route

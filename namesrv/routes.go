@@ -6,7 +6,7 @@ import (
 )
 
 // routes is the table of what the name server answers. Java: DefaultRequestProcessor, and
-// ClientRequestProcessor with a pool of its own for routes. UPDATE_NAMESRV_CONFIG (318) is not built yet.
+// ClientRequestProcessor with a pool of its own for routes.
 func (s *Server) routes() []mux.Route {
 	client := s.mux.NewLane(mux.LaneOptions{
 		Name: "clientRequest", Workers: int(s.o.ClientRequestThreadPoolNums), Capacity: int(s.o.ClientRequestThreadPoolQueueCapacity),
@@ -40,6 +40,7 @@ func (s *Server) routes() []mux.Route {
 		{Code: protocol.GetHasUnitSubTopicList, Lane: other, Handle: mux.HandleBare(s.unitTopics(hasUnitSub))},
 		{Code: protocol.GetHasUnitSubUnUnitTopicList, Lane: other, Handle: mux.HandleBare(s.unitTopics(hasUnitSubNotUnit))},
 
+		{Code: protocol.UpdateNamesrvConfig, Lane: other, Handle: mux.HandleBare(s.updateNamesrvConfig)},
 		{Code: protocol.GetNamesrvConfig, Lane: other, Handle: mux.HandleBare(s.getNamesrvConfig)},
 	}
 }

@@ -25,10 +25,11 @@ const (
 
 // topology holds the route tables. Java: RouteInfoManager.
 type topology struct {
-	o     *Options
-	kv    *kvTable
-	log   zerolog.Logger
-	epoch time.Time // what liveBroker.seen counts from
+	o       *Options                // as of the start
+	current atomic.Pointer[Options] // as of now: what may change is read from it
+	kv      *kvTable
+	log     zerolog.Logger
+	epoch   time.Time // what liveBroker.seen counts from
 
 	routes routeCache
 
@@ -67,6 +68,7 @@ func newTopology(o *Options, kv *kvTable) *topology {
 		topics: map[string]map[string]body.QueueData{}, groups: map[string]*group{}, clusters: map[string]map[string]struct{}{},
 		live: map[brokerAddr]*liveBroker{}, filters: map[brokerAddr][]string{}, mappings: map[string]map[string]body.Raw{},
 	}
+	t.current.Store(o)
 	t.routes.clear()
 	return t
 }

@@ -186,13 +186,14 @@ func (s *Store) round(groups []*Group) {
 		return
 	}
 	s.lastStore.Store(now)
-	if s.o.FlushDiskType == SyncFlush {
+	o := s.live.Load()
+	if s.flushFirst(o) {
 		s.flushLater(groups)
 		return
 	}
 	s.publish(groups)
 	s.finish(groups, nil)
-	if s.o.WakeFlushWhenPutMessage && !s.o.FlushCommitLogTimed {
+	if o.WakeFlushWhenPutMessage && !o.FlushCommitLogTimed {
 		s.flushNow()
 	}
 }

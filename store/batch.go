@@ -120,7 +120,7 @@ func (b *rebuilder) moveBatch(q *consumequeue.Queue, queueOffset int64) error {
 // offset asked for, and counts the messages in them.
 func (s *Store) collectBatch(dst []byte, r GetRequest, res GetResult) ([]byte, GetResult, error) {
 	n := max(r.MaxMessages, 1)
-	reach := max(n, int(s.o.MaxFilterMessageSize)/consumequeue.BatchUnitSize) // how far it looks, in offsets
+	reach := max(n, int(s.live.Load().MaxFilterMessageSize)/consumequeue.BatchUnitSize) // how far it looks, in offsets
 	if r.Match != nil || r.MatchRecord != nil {
 		n = reach
 	}

@@ -17,7 +17,7 @@ func (s *Store) Busy() time.Duration {
 // group waiting, for longer than osPageCacheBusyTimeOutMills. A full disk does not count, Submit names that.
 // Java: DefaultMessageStore.isOSPageCacheBusy.
 func (s *Store) Stalled() bool {
-	limit := s.o.OsPageCacheBusyTimeOutMills
+	limit := s.live.Load().OsPageCacheBusyTimeOutMills
 	if s.unitsFull.Load() != nil {
 		return false
 	}

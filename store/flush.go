@@ -20,6 +20,7 @@ type flusher struct {
 	syncing []*Group     // those that the running sync covers
 	late    *time.Timer  // runs out when the oldest of them has waited for too long
 	bytes   atomic.Int64 // of the groups that are written and not acknowledged yet
+	hidden  atomic.Int64 // groups that were handed over and are not published yet
 	wake    chan struct{}
 	stop    chan struct{}
 	done    chan struct{}
@@ -28,6 +29,7 @@ type flusher struct {
 func (s *Store) flushLater(groups []*Group) {
 	f := &s.fl
 	f.bytes.Add(sizeOf(groups))
+	f.hidden.Add(int64(len(groups)))
 	now := time.Now()
 	for _, g := range groups {
 		g.at = now
@@ -50,7 +52,7 @@ func (s *Store) flushNow() {
 }
 
 func (s *Store) flushLimit() time.Duration {
-	return time.Duration(s.o.SyncFlushTimeout) * time.Millisecond
+	return time.Duration(s.live.Load().SyncFlushTimeout) * time.Millisecond
 }
 
 func sizeOf(groups []*Group) (n int64) {
@@ -63,8 +65,8 @@ func sizeOf(groups []*Group) (n int64) {
 func (s *Store) flushLoop() {
 	f := &s.fl
 	defer close(f.done)
-	every := time.Duration(s.o.FlushIntervalCommitLog) * time.Millisecond
-	t := time.NewTicker(every)
+	every := s.live.Load().FlushIntervalCommitLog
+	t := time.NewTicker(time.Duration(every) * time.Millisecond)
 	defer t.Stop()
 	defer f.late.Stop()
 	var groups []*Group
@@ -75,6 +77,7 @@ func (s *Store) flushLoop() {
 		case <-f.stop:
 			stopping = true
 		}
+		retime(t, &every, s.live.Load().FlushIntervalCommitLog)
 		f.mu.Lock()
 		f.syncing, f.groups = f.groups, groups[:0]
 		f.mu.Unlock()
@@ -94,6 +97,7 @@ func (s *Store) flushLoop() {
 			s.publish(groups)
 			s.finish(groups, nil)
 		}
+		f.hidden.Add(-int64(len(groups)))
 		clear(groups)
 		if stopping {
 			return
@@ -176,8 +180,8 @@ func (s *Store) Sync() error {
 // tidyLoop writes units to files and checkpoints.
 func (s *Store) tidyLoop() {
 	defer close(s.tidyDone)
-	every := time.Duration(s.o.FlushIntervalConsumeQueue) * time.Millisecond
-	t := time.NewTicker(every)
+	every := s.live.Load().FlushIntervalConsumeQueue
+	t := time.NewTicker(time.Duration(every) * time.Millisecond)
 	defer t.Stop()
 	trim := 0
 	for {
@@ -188,6 +192,7 @@ func (s *Store) tidyLoop() {
 			if err := s.writeUnits(); err != nil {
 				s.unitsFailed(err)
 			}
+			retime(t, &every, s.live.Load().FlushIntervalConsumeQueue)
 		case <-t.C:
 			if err := s.checkpoint(); err != nil {
 				s.unitsFailed(err)

@@ -177,6 +177,12 @@ func DefaultOptions() Options {
 	}
 }
 
+// Bounds of intervals, ms: less would only keep the disk busy.
+const (
+	leastInterval      = 10
+	leastRoundInterval = 100
+)
+
 func (o Options) withDefaults() (Options, error) {
 	if o.StorePathRootDir == "" {
 		return o, fmt.Errorf("storePathRootDir is not set")
@@ -227,10 +233,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.DiskUsage == nil {
 		o.DiskUsage = fsys.DiskOf
 	}
-	o.CleanResourceInterval = max(o.CleanResourceInterval, 100)
-	o.FlushIntervalCommitLog = max(o.FlushIntervalCommitLog, 10)
+	o.CleanResourceInterval = max(o.CleanResourceInterval, leastRoundInterval)
+	o.FlushIntervalCommitLog = max(o.FlushIntervalCommitLog, leastInterval)
 	o.SyncFlushTimeout = max(o.SyncFlushTimeout, 1)
-	o.FlushIntervalConsumeQueue = max(o.FlushIntervalConsumeQueue, 10)
+	o.FlushIntervalConsumeQueue = max(o.FlushIntervalConsumeQueue, leastInterval)
 	return o, nil
 }
 

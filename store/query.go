@@ -34,10 +34,10 @@ type QueryResult struct {
 func (s *Store) Query(r QueryRequest) (QueryResult, error) {
 	var res QueryResult
 	if r.Unique {
-		r.Max = int(s.o.DefaultQueryMaxNum)
+		r.Max = int(s.live.Load().DefaultQueryMaxNum)
 	}
-	limit := min(r.Max, int(s.o.MaxMsgsNumBatch))
-	if s.index == nil || !s.o.IndexFileReadEnable || limit <= 0 {
+	limit := min(r.Max, int(s.live.Load().MaxMsgsNumBatch))
+	if s.index == nil || !s.live.Load().IndexFileReadEnable || limit <= 0 {
 		return res, nil
 	}
 	key := r.Key

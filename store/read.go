@@ -91,7 +91,7 @@ func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
 func (s *Store) collect(dst []byte, r GetRequest, res GetResult) ([]byte, GetResult, error) {
 	n := max(r.MaxMessages, 1)
 	if r.Match != nil || r.MatchRecord != nil {
-		n = max(n, int(s.o.MaxFilterMessageSize)/consumequeue.UnitSize)
+		n = max(n, int(s.live.Load().MaxFilterMessageSize)/consumequeue.UnitSize)
 	}
 	buf := unitBuffers.Get().(*[]byte)
 	defer unitBuffers.Put(buf)
@@ -179,9 +179,10 @@ func (s *Store) record(dst []byte, u consumequeue.Unit, dense bool) ([]byte, err
 
 // full reports whether a reply with messages records of size bytes may take no further one.
 func (s *Store) full(messages, limit, size, next int, behind int64) bool {
-	bytes, count := int(s.o.MaxTransferBytesInMemory), int(s.o.MaxTransferCountInMemory)
-	if behind > s.memory {
-		bytes, count = int(s.o.MaxTransferBytesInDisk), int(s.o.MaxTransferCountInDisk)
+	o := s.live.Load()
+	bytes, count := int(o.MaxTransferBytesInMemory), int(o.MaxTransferCountInMemory)
+	if behind > s.memory.Load() {
+		bytes, count = int(o.MaxTransferBytesInDisk), int(o.MaxTransferCountInDisk)
 	}
 	return messages >= limit || messages >= count || size+next > bytes || size+next > maxReply
 }
@@ -223,7 +224,7 @@ func (s *Store) InMemory(topic string, queueID int32, queueOffset int64) bool {
 		return true
 	}
 	u, ok, err := q.At(queueOffset)
-	return err == nil && ok && s.log.End()-u.PhysicalOffset <= s.memory
+	return err == nil && ok && s.log.End()-u.PhysicalOffset <= s.memory.Load()
 }
 
 // StoreTime returns the store timestamp in ms of the message at a queue offset, -1 when there is none.

@@ -44,6 +44,7 @@ type keeper struct {
 	manual atomic.Int32         // rounds left in which an operator wants expired files to go
 	ask    chan func()
 	wake   chan struct{}
+	tuned  chan struct{} // the options have changed
 	stop   chan struct{}
 	done   chan struct{}
 
@@ -65,18 +66,23 @@ type removed struct {
 
 func (s *Store) openRetention() {
 	k, o := &s.keeper, &s.o
+	k.rules = rulesOf(o)
+	opened := time.Now()
+	k.uptime = func() time.Duration { return time.Since(opened) }
+	k.ask, k.wake, k.tuned = make(chan func()), make(chan struct{}, 1), make(chan struct{}, 1)
+	k.stop, k.done = make(chan struct{}), make(chan struct{})
+	s.disks() // the first file that is prepared should know which are full
+}
+
+// rulesOf returns what the options say of files that go.
+func rulesOf(o *Options) retention.Rules {
 	hours, err := retention.ParseHours(o.DeleteWhen)
 	if err != nil {
 		o.Logger.Error().Err(err).Ints("hours", hours).Msg("files are deleted at these hours only")
 	}
-	k.rules = retention.Rules{ReservedTime: time.Duration(min(o.FileReservedTime, mostHours)) * time.Hour, Hours: hours, MaxUsed: int(o.DiskMaxUsedSpaceRatio),
+	return retention.Rules{ReservedTime: time.Duration(min(o.FileReservedTime, mostHours)) * time.Hour, Hours: hours, MaxUsed: int(o.DiskMaxUsedSpaceRatio),
 		CleanAbove: int(o.DiskSpaceCleanForciblyRatio), RefuseAbove: int(o.DiskSpaceWarningLevelRatio), Forcibly: o.CleanFileForciblyEnable,
 		BatchMax: int(o.DeleteFileBatchMax), MaxBytes: o.MaxStoreBytes, MinFree: o.MinFreeBytes}.Clamped()
-	opened := time.Now()
-	k.uptime = func() time.Duration { return time.Since(opened) }
-	k.ask, k.wake = make(chan func()), make(chan struct{}, 1)
-	k.stop, k.done = make(chan struct{}), make(chan struct{})
-	s.disks() // the first file that is prepared should know which are full
 }
 
 // retentionLoop removes files and watches the disks.
@@ -88,12 +94,14 @@ func (s *Store) retentionLoop() {
 	round := time.NewTimer(firstRound)
 	defer round.Stop()
 	// Space that somebody makes is seen in the first minute, too.
-	look := time.NewTicker(time.Duration(s.o.CleanResourceInterval) * time.Millisecond)
+	every := s.live.Load().CleanResourceInterval
+	look := time.NewTicker(time.Duration(every) * time.Millisecond)
 	defer look.Stop()
+	begun := false // the first round has been
 	for {
 		var queues <-chan time.Time
 		if len(k.queues) > 0 {
-			queues = time.After(time.Duration(s.o.DeleteConsumeQueueFilesInterval) * time.Millisecond)
+			queues = time.After(time.Duration(s.live.Load().DeleteConsumeQueueFilesInterval) * time.Millisecond)
 		}
 		select {
 		case <-k.stop:
@@ -106,11 +114,18 @@ func (s *Store) retentionLoop() {
 			if s.refuse.Load() != nil {
 				s.refuseWrites(s.disks())
 			}
+		case <-k.tuned:
+			k.rules = rulesOf(s.live.Load())
+			if retime(look, &every, s.live.Load().CleanResourceInterval) && begun {
+				round.Reset(time.Duration(every) * time.Millisecond)
+			}
+			s.refuseWrites(s.disks())
 		case <-k.wake:
 			s.clean()
 		case <-round.C:
 			s.clean()
-			round.Reset(time.Duration(s.o.CleanResourceInterval) * time.Millisecond)
+			begun = true
+			round.Reset(time.Duration(every) * time.Millisecond)
 		}
 	}
 }
@@ -239,7 +254,7 @@ func (s *Store) removeFiles(plan retention.Plan, now time.Time) int {
 	}
 	k.pressed = ""
 	for i, r := range removals {
-		if i > 0 && !s.pause(time.Duration(s.o.DeleteCommitLogFilesInterval)*time.Millisecond) {
+		if i > 0 && !s.pause(time.Duration(s.live.Load().DeleteCommitLogFilesInterval)*time.Millisecond) {
 			return i
 		}
 		name := segment.Name(r.Base)
@@ -368,7 +383,7 @@ func (s *Store) cleanQueues() error {
 func (s *Store) cleanQueueFiles() error {
 	k := &s.keeper
 	n := 1
-	if s.o.DeleteConsumeQueueFilesInterval <= 0 {
+	if s.live.Load().DeleteConsumeQueueFilesInterval <= 0 {
 		n = min(queueBatch, len(k.queues))
 	}
 	var failed error

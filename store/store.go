@@ -26,10 +26,11 @@ const openFiles = 1024
 
 // Store is an open message store.
 type Store struct {
-	o      Options
+	o      Options                 // as of Open: what Tune changes must be read from live
+	live   atomic.Pointer[Options] // as of now, never changed in place
 	delays []time.Duration
-	hot    int64 // bytes at the end of the log that are not cold; huge without coldDataFlowControlEnable
-	memory int64 // bytes of RAM that count as "in memory" (accessMessageInMemoryMaxRatio)
+	hot    int64        // bytes at the end of the log that are not cold; huge without coldDataFlowControlEnable
+	memory atomic.Int64 // bytes of RAM that count as "in memory" (accessMessageInMemoryMaxRatio)
 
 	lock io.Closer
 	log  *commitlog.Log
@@ -86,6 +87,8 @@ type Store struct {
 
 	appendTimes, syncTimes latency.Histogram
 
+	tuning sync.Mutex // Tune
+
 	failed    atomic.Bool
 	refused   atomic.Int64
 	errMu     sync.Mutex
@@ -105,10 +108,11 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("cannot open the message store: %w", err)
 	}
 	s := &Store{
-		o: o, delays: delays, hot: hotBytes(&o), memory: totalMemory("/proc", "/sys/fs/cgroup") * int64(o.AccessMessageInMemoryMaxRate) / 100,
+		o: o, delays: delays, hot: hotBytes(&o),
 		appendDone: make(chan struct{}), tidyNow: make(chan struct{}, 1), tidyStop: make(chan struct{}), tidyDone: make(chan struct{}),
 		touched: map[string]bool{},
 	}
+	s.tune(o)
 	s.in.wake.L = &s.in.mu
 	s.dirtyCond.L = &s.dirtyMu
 	s.fl.wake, s.fl.stop, s.fl.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
@@ -160,7 +164,7 @@ func (s *Store) open() error {
 		s.o.Logger.Warn().Str("storePathCommitLog", s.o.StorePathCommitLog).Msg("Java would not look at readOnlyCommitLogStorePaths, because storePathCommitLog names one folder only")
 	}
 	s.log, err = commitlog.Open(commitlog.Options{FS: s.o.FS, Dirs: dirs, ReadOnly: readOnly,
-		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes, Memory: s.memory, VerifyPropertyCRC: s.o.ForceVerifyPropCRC})
+		FileSize: s.o.MappedFileSizeCommitLog, CacheBytes: s.o.CacheBytes, Memory: s.memory.Load(), VerifyPropertyCRC: s.o.ForceVerifyPropCRC})
 	if err != nil {
 		return err
 	}
@@ -436,4 +440,4 @@ func (s *Store) Stats() Stats {
 func (s *Store) WasClean() bool { return s.cleanStop }
 
 // Options returns the options in use, defaults filled in.
-func (s *Store) Options() Options { return s.o }
+func (s *Store) Options() Options { return *s.live.Load() }

@@ -61,8 +61,8 @@ func startBroker(t *testing.T, change func(o *Options)) *testBroker {
 	dir, port := t.TempDir(), freePort(t)
 	b := &testBroker{addr: fmt.Sprintf("127.0.0.1:%d", port)}
 	nop := zerolog.Nop()
-	o := Options{Logger: nop, BrokerName: brokerName, BrokerAddr: b.addr, ValidateSystemTopicWhenUpdateTopic: true,
-		ClearRetryTopicWhenDeleteTopic: true, EnableSplitMetadata: true, SplitMetadataSize: 2000}
+	o := Options{Logger: nop, BrokerName: brokerName, BrokerAddr: b.addr, Settings: Settings{ValidateSystemTopicWhenUpdateTopic: true,
+		ClearRetryTopicWhenDeleteTopic: true, EnableSplitMetadata: true, SplitMetadataSize: 2000}}
 	var err error
 	o.Topics, err = topic.Open(topic.Options{Path: filepath.Join(dir, "topics.json"), Logger: nop, BrokerName: brokerName, ClusterName: clusterName,
 		DefaultTopicQueueNums: 8, AutoCreateTopicEnable: true, ClusterTopicEnable: true, BrokerTopicEnable: true, TimerWheelEnable: true, ReviveQueueNum: 8})
@@ -111,15 +111,15 @@ func (b *testBroker) serve(t *testing.T, port int) {
 		b.o.Lanes = append(b.o.Lanes, Lane{name + "ThreadPoolQueue", lane})
 	}
 	s := send.New(send.Options{Logger: zerolog.Nop(), BrokerIP: "127.0.0.1", ClusterName: clusterName, StoreHost: netip.MustParseAddrPort(b.addr),
-		RegionID: "DefaultRegion", Writable: true, Store: b.store, Topics: b.o.Topics, Group: b.o.Groups.Get,
+		Settings: send.Settings{RegionID: "DefaultRegion", Writable: true}, Store: b.store, Topics: b.o.Topics, Group: b.o.Groups.Get,
 		OrderLocked: func(string) bool { return false }, Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.o.Stats.Put, CountBack: b.o.Stats.SendBack})
 	m.Add(s.Routes(lane)...)
 	c := client.New(client.Options{Logger: zerolog.Nop(), Topics: b.o.Topics, Groups: b.o.Groups, Offsets: b.o.Offsets, Sessions: b.o.Sessions,
 		Locks: order.New(nil), Store: b.store})
 	m.Add(c.Routes(lane, lane, lane)...)
 	m.Add(New(b.o).Routes(lane, lane)...)
-	r := relay.New(relay.Options{Logger: zerolog.Nop(), BrokerName: brokerName, RegionID: "DefaultRegion", TraceOn: true, StoreHost: message.HostOf(netip.MustParseAddrPort(b.addr)),
-		Topics: b.o.Topics, Groups: b.o.Groups, Offsets: b.o.Offsets, Sessions: b.o.Sessions, Store: b.store, Put: s.Put, UseServerSideResetOffset: true, StoreReplyMessageEnable: true})
+	r := relay.New(relay.Options{Logger: zerolog.Nop(), BrokerName: brokerName, Settings: relay.Settings{RegionID: "DefaultRegion", TraceOn: true, StoreReplyMessageEnable: true}, StoreHost: message.HostOf(netip.MustParseAddrPort(b.addr)),
+		Topics: b.o.Topics, Groups: b.o.Groups, Offsets: b.o.Offsets, Sessions: b.o.Sessions, Store: b.store, Put: s.Put, UseServerSideResetOffset: true})
 	m.Add(r.Routes(lane, lane)...)
 	srv, err := server.Open(server.Options{Logger: zerolog.Nop(), Bind: "127.0.0.1", Ports: []int{port}, Mux: m, Loops: 1})
 	require.NoError(t, err)

@@ -19,6 +19,14 @@ func (h *Handlers) config(*mux.Request) (*protocol.Command, error) {
 	return protocol.Reply(header.GetBrokerConfigResponse{Version: string(version)}, []byte(text)), nil
 }
 
+// updateConfig changes the configuration. Java: AdminBrokerProcessor.updateBrokerConfig.
+func (h *Handlers) updateConfig(r *mux.Request) (*protocol.Command, error) {
+	if err := h.o.UpdateConfig(r.Cmd.Body, r.Conn.Remote().String()); err != nil {
+		return nil, err
+	}
+	return protocol.Reply(nil, nil), nil
+}
+
 // viewBrokerStatsDataRequest is the header of VIEW_BROKER_STATS_DATA (315).
 // Java: ViewBrokerStatsDataRequestHeader.
 type viewBrokerStatsDataRequest struct {

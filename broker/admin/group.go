@@ -54,7 +54,7 @@ func (h *Handlers) changeGroups(r *mux.Request, groups ...*body.SubscriptionGrou
 // that. Java: AdminBrokerProcessor.getAllSubscriptionGroup.
 func (h *Handlers) allGroups(r *mux.Request) (*protocol.Command, error) {
 	var req header.GetAllSubscriptionGroupRequest
-	whole := !h.o.EnableSplitMetadata || absent(r.Cmd.Ext, "groupSeq", "dataVersion", "maxGroupNum")
+	whole := !h.live.Load().EnableSplitMetadata || absent(r.Cmd.Ext, "groupSeq", "dataVersion", "maxGroupNum")
 	if !whole {
 		if err := protocol.DecodeHeader(r.Cmd.Ext, &req); err != nil {
 			return nil, err
@@ -65,7 +65,7 @@ func (h *Handlers) allGroups(r *mux.Request) (*protocol.Command, error) {
 	all := h.o.Groups.All()
 	total := int32(len(all))
 	if !whole {
-		all = h.o.Groups.Page(page(req.GroupSeq, req.DataVersion, w.DataVersion, h.o.SplitMetadataSize, req.MaxGroupNum))
+		all = h.o.Groups.Page(page(req.GroupSeq, req.DataVersion, w.DataVersion, h.live.Load().SplitMetadataSize, req.MaxGroupNum))
 		w.ForbiddenTable = map[string]map[string]int32{}
 	}
 	for _, c := range all {

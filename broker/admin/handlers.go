@@ -8,6 +8,7 @@ package admin
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -73,6 +74,9 @@ type Options struct {
 	// Config returns the broker's configuration for GET_BROKER_CONFIG, and ConfigVersion its version.
 	Config        func() []properties.KV
 	ConfigVersion func() body.DataVersion
+	// UpdateConfig changes the configuration as the body of UPDATE_BROKER_CONFIG asks, all of it or nothing. from is
+	// the client's address.
+	UpdateConfig func(text []byte, from string) error
 	// DelayOffsets returns the table of GET_ALL_DELAY_OFFSET.
 	DelayOffsets func() body.DelayOffsetTable
 	// Timer is nil when timerWheelEnable is false.
@@ -82,7 +86,12 @@ type Options struct {
 	Runtime        func() Runtime
 	Lanes          []Lane
 	EndTransaction *mux.Lane
+	// Settings are those at first, Set changes them.
+	Settings Settings
+}
 
+// Settings are what may change while Handlers are in use, under Java's names (BrokerConfig).
+type Settings struct {
 	ValidateSystemTopicWhenUpdateTopic bool
 	EnableMixedMessageType             bool
 	ClearRetryTopicWhenDeleteTopic     bool
@@ -91,10 +100,20 @@ type Options struct {
 }
 
 // Handlers answer the codes of Routes.
-type Handlers struct{ o Options }
+type Handlers struct {
+	o    Options
+	live atomic.Pointer[Settings]
+}
 
 // New returns the handlers.
-func New(o Options) *Handlers { return &Handlers{o} }
+func New(o Options) *Handlers {
+	h := &Handlers{o: o}
+	h.Set(o.Settings)
+	return h
+}
+
+// Set changes the settings for what comes from now on.
+func (h *Handlers) Set(to Settings) { h.live.Store(&to) }
 
 // Routes returns the rows of the mux. All of them are served on the fast port too, as in Java.
 func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
@@ -146,6 +165,7 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 		{Code: protocol.GetTimerCheckPoint, Lane: admin, Handle: mux.HandleBare(h.timerCheckPoint)},
 		{Code: protocol.SwitchTimerEngine, Lane: admin, Handle: mux.HandleBare(h.switchTimerEngine)},
 		{Code: protocol.GetTimerMetrics, Lane: admin, Handle: mux.HandleBare(h.timerMetrics)},
+		{Code: protocol.UpdateBrokerConfig, Lane: admin, Handle: mux.HandleBare(h.updateConfig)},
 		{Code: protocol.GetBrokerConfig, Lane: admin, Handle: mux.HandleBare(h.config)},
 		{Code: protocol.GetBrokerRuntimeInfo, Lane: admin, Handle: mux.HandleBare(h.runtimeInfo)},
 		{Code: protocol.GetBrokerHAStatus, Lane: admin, Handle: mux.HandleBare(h.haStatus)},

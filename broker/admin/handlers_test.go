@@ -27,7 +27,7 @@ func TestRoutesAreTheCodesOfThisPackage(t *testing.T) {
 	m.Add(New(Options{}).Routes(lane, lane)...)
 	codes := m.Codes()
 	slices.Sort(codes)
-	require.Equal(t, []int32{12, 17, 18, 21, 26, 28, 29, 30, 31, 32, 33, 43, 45, 60, 61, 200, 201, 202, 203, 204, 207, 208, 215, 225, 300, 303, 305, 306, 308, 314, 315, 316, 317, 321, 328, 329, 343, 345,
+	require.Equal(t, []int32{12, 17, 18, 21, 25, 26, 28, 29, 30, 31, 32, 33, 43, 45, 60, 61, 200, 201, 202, 203, 204, 207, 208, 215, 225, 300, 303, 305, 306, 308, 314, 315, 316, 317, 321, 328, 329, 343, 345,
 		351, 352, 353, 513, 907, 908, 1007, 5001}, codes)
 }
 
@@ -109,7 +109,7 @@ func TestListGoesOnBehindAnUnchangedTopic(t *testing.T) {
 
 func TestFlagsLiftTheirRules(t *testing.T) {
 	b := startBroker(t, func(o *Options) {
-		o.ValidateSystemTopicWhenUpdateTopic, o.EnableMixedMessageType, o.EnableSplitMetadata, o.ClearRetryTopicWhenDeleteTopic = false, true, false, false
+		o.Settings.ValidateSystemTopicWhenUpdateTopic, o.Settings.EnableMixedMessageType, o.Settings.EnableSplitMetadata, o.Settings.ClearRetryTopicWhenDeleteTopic = false, true, false, false
 	})
 	c := newClients(t, b.addr)
 	require.Zero(t, c.exchange(newTopic("", "SELF_TEST_TOPIC")).Code)
@@ -129,7 +129,7 @@ func TestFlagsLiftTheirRules(t *testing.T) {
 }
 
 func TestPagesFollowEachOther(t *testing.T) {
-	b := startBroker(t, func(o *Options) { o.SplitMetadataSize = 4 })
+	b := startBroker(t, func(o *Options) { o.Settings.SplitMetadataSize = 4 })
 	c := newClients(t, b.addr)
 	version, err := body.Marshal(b.o.Topics.DataVersion())
 	require.NoError(t, err)

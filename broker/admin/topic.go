@@ -64,7 +64,7 @@ func (h *Handlers) checkTopic(c *body.TopicConfig) error {
 	if err := h.checkSystem(c.TopicName); err != nil {
 		return err
 	}
-	if !h.o.EnableMixedMessageType && c.Attributes["+"+topic.AttrMessageType] == topic.MessageTypeMixed {
+	if !h.live.Load().EnableMixedMessageType && c.Attributes["+"+topic.AttrMessageType] == topic.MessageTypeMixed {
 		return invalid("MIXED message type is not supported.")
 	}
 	if c.Attributes["+"+topic.AttrMessageType] == topic.MessageTypeLite {
@@ -78,7 +78,7 @@ func (h *Handlers) checkTopic(c *body.TopicConfig) error {
 }
 
 func (h *Handlers) checkSystem(name string) error {
-	if h.o.ValidateSystemTopicWhenUpdateTopic && h.o.Topics.IsSystem(name) {
+	if h.live.Load().ValidateSystemTopicWhenUpdateTopic && h.o.Topics.IsSystem(name) {
 		return invalid(fmt.Sprintf("The topic[%s] is conflict with system topic.", name))
 	}
 	return nil
@@ -106,7 +106,7 @@ func (h *Handlers) deleteTopic(r *mux.Request, req *header.DeleteTopicRequest) (
 		return nil, err
 	}
 	names := []string{req.Topic}
-	if h.o.ClearRetryTopicWhenDeleteTopic {
+	if h.live.Load().ClearRetryTopicWhenDeleteTopic {
 		for _, g := range h.o.Offsets.GroupsOf(req.Topic) {
 			// Java: KeyBuilder.buildPopRetryTopicV2 and V1.
 			for _, separator := range []string{"+", "_"} {
@@ -138,7 +138,7 @@ func (h *Handlers) deleteTopic(r *mux.Request, req *header.DeleteTopicRequest) (
 // Java: AdminBrokerProcessor.getAllTopicConfig.
 func (h *Handlers) allTopics(r *mux.Request) (*protocol.Command, error) {
 	var req header.GetAllTopicConfigRequest
-	whole := !h.o.EnableSplitMetadata || absent(r.Cmd.Ext, "topicSeq", "dataVersion", "maxTopicNum")
+	whole := !h.live.Load().EnableSplitMetadata || absent(r.Cmd.Ext, "topicSeq", "dataVersion", "maxTopicNum")
 	if !whole {
 		if err := protocol.DecodeHeader(r.Cmd.Ext, &req); err != nil {
 			return nil, err
@@ -150,7 +150,7 @@ func (h *Handlers) allTopics(r *mux.Request) (*protocol.Command, error) {
 	all := h.o.Topics.All()
 	total := int32(len(all))
 	if !whole {
-		all = h.o.Topics.Page(page(req.TopicSeq, req.DataVersion, w.DataVersion, h.o.SplitMetadataSize, req.MaxTopicNum))
+		all = h.o.Topics.Page(page(req.TopicSeq, req.DataVersion, w.DataVersion, h.live.Load().SplitMetadataSize, req.MaxTopicNum))
 	}
 	for _, c := range all {
 		w.TopicConfigTable[c.TopicName] = c

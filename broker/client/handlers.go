@@ -4,6 +4,8 @@
 package client
 
 import (
+	"sync/atomic"
+
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/broker/filter"
@@ -43,18 +45,35 @@ type Options struct {
 	Sessions *session.Table
 	Locks    *order.Locks
 	Store    Store
-	// Filters compiles filter expressions; without PropertyFilter, enablePropertyFilter, they are refused.
-	Filters        *filter.Table
+	// Filters compiles filter expressions.
+	Filters *filter.Table
+	// Settings are those at first, Set changes them.
+	Settings Settings
+}
+
+// Settings are what may change while Handlers are in use.
+type Settings struct {
+	// PropertyFilter is enablePropertyFilter, without which filter expressions are refused.
 	PropertyFilter bool
 	// RejectPullConsumer is rejectPullConsumerEnable: heartbeats of pull consumers are ignored.
 	RejectPullConsumer bool
 }
 
 // Handlers answer the codes of Routes.
-type Handlers struct{ o Options }
+type Handlers struct {
+	o    Options
+	live atomic.Pointer[Settings]
+}
 
 // New returns the handlers.
-func New(o Options) *Handlers { return &Handlers{o} }
+func New(o Options) *Handlers {
+	h := &Handlers{o: o}
+	h.Set(o.Settings)
+	return h
+}
+
+// Set changes the settings for what comes from now on.
+func (h *Handlers) Set(to Settings) { h.live.Store(&to) }
 
 // Routes returns the rows of the mux. All of them are served on the fast port too, as in Java.
 func (h *Handlers) Routes(heartbeat, clientManage, consumerManage *mux.Lane) []mux.Route {

@@ -163,7 +163,7 @@ func TestHeartbeatRefusesWhatItCannotUse(t *testing.T) {
 
 func TestPullConsumersCanBeRejected(t *testing.T) {
 	w := newWorld(t)
-	w.o.RejectPullConsumer = true
+	w.o.Settings.RejectPullConsumer = true
 	w.m.Close()
 	w.m = mux.New(mux.Options{})
 	w.serve()
@@ -244,7 +244,7 @@ func TestCheckClientConfigCompilesExpressions(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, filters.Close()) })
 	w.m = mux.New(mux.Options{})
-	w.o.Filters, w.o.PropertyFilter = filters, true
+	w.o.Filters, w.o.Settings.PropertyFilter = filters, true
 	w.serve()
 	c := conntest.New(1)
 	check := func(expression, kind string) *protocol.Command {

@@ -51,7 +51,7 @@ func (h *Handlers) heartbeat(r *mux.Request) (*protocol.Command, error) {
 // consumer registers one consumer group of a heartbeat and reports whether a V2 client has to send its
 // subscriptions again.
 func (h *Handlers) consumer(from session.Client, data *body.HeartbeatData, d *body.ConsumerData) bool {
-	if h.o.RejectPullConsumer && d.ConsumeType == body.ConsumeActively {
+	if h.live.Load().RejectPullConsumer && d.ConsumeType == body.ConsumeActively {
 		return false
 	}
 	g := h.o.Groups.Get(d.GroupName)
@@ -105,7 +105,7 @@ func (h *Handlers) checkConfig(r *mux.Request) (*protocol.Command, error) {
 		if filter.IsTag(sub.ExpressionType) {
 			return protocol.NewResponse(protocol.Success, ""), nil
 		}
-		if !h.o.PropertyFilter {
+		if !h.live.Load().PropertyFilter {
 			return nil, protocol.Errorf(protocol.SystemError, "The broker does not support consumer to filter message by %s", sub.ExpressionType)
 		}
 		if err := h.o.Filters.Check(sub.SubString, sub.ExpressionType); err != nil {

@@ -5,12 +5,13 @@
 // Each name server has a goroutine of its own that registers at once, when topics change, and every
 // period: one that is down or hangs holds up nobody else. Changes that come while a registration is on
 // its way are told by one more, with all topics. A further goroutine exists while name servers are looked
-// up by DNS. Close ends all of them, and unregisters.
+// up by DNS, and one while they are asked for by HTTP. Close ends all of them, and unregisters.
 //
 // A registration always holds the whole topic table. Java also sends single changed topics; a name server
 // that has just started refuses those.
 //
-// Lock order: Registrar.mu, then nameServer.mu; the body's mutex is a leaf. No I/O happens under any.
+// Lock order: Registrar.lists, Registrar.mu, then nameServer.mu; the body's mutex is a leaf. No I/O happens under
+// any, but that lists is held while those who leave the list end.
 package peer
 
 import (
@@ -81,6 +82,10 @@ type Options struct {
 	// OnOrderTopics is given the topics that the name servers' ORDER_TOPIC_CONFIG names, on the goroutine
 	// of a name server; it may be nil.
 	OnOrderTopics func(topics []string)
+	// AddressServer is a URL that gives the list of name servers while NameServers is empty and SetNameServers was not
+	// called, asked every FetchEvery, 0: 10 s; "": nobody is asked. Java: fetchNamesrvAddrByAddressServer.
+	AddressServer string
+	FetchEvery    time.Duration
 	// Lookup resolves a host; nil: net.DefaultResolver.LookupHost.
 	Lookup func(ctx context.Context, host string) ([]string, error)
 }
@@ -93,6 +98,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.Period = 30 * time.Second
 	}
 	o.Period = min(max(o.Period, minPeriod), maxPeriod)
+	if o.FetchEvery <= 0 {
+		o.FetchEvery = 10 * time.Second
+	}
+	o.FetchEvery = max(o.FetchEvery, leastFetch)
 	if o.Timeout <= 0 {
 		o.Timeout = 24 * time.Second
 	}
@@ -110,6 +119,9 @@ type Registrar struct {
 	body   bodyCache
 
 	masters masters
+	// lists is held over a change of the list, outside of mu. told: SetNameServers was called.
+	lists sync.Mutex
+	told  bool
 
 	relook chan struct{} // holds one token when names changed; with DNSLookup only
 
@@ -138,6 +150,9 @@ func Open(o Options) (*Registrar, error) {
 	} else {
 		r.set(addrs)
 	}
+	if len(addrs) == 0 && o.AddressServer != "" {
+		r.wg.Go(r.fetch)
+	}
 	return r, nil
 }
 
@@ -163,9 +178,17 @@ func (r *Registrar) SetNameServers(list string) error {
 	if err != nil {
 		return err
 	}
+	r.lists.Lock()
+	defer r.lists.Unlock()
+	r.told = true
+	r.replace(addrs)
+	return nil
+}
+
+func (r *Registrar) replace(addrs []string) {
 	if !r.o.DNSLookup {
 		r.set(addrs)
-		return nil
+		return
 	}
 	r.mu.Lock()
 	r.names = addrs
@@ -174,7 +197,6 @@ func (r *Registrar) SetNameServers(list string) error {
 	case r.relook <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // NameServers returns the addresses in use, in order.

@@ -81,7 +81,7 @@ func (p *Popper) checkHandle(h receipt.Handle) error {
 	if h.ReviveQueueID != receipt.OrderQueue && (h.ReviveQueueID < 0 || int(h.ReviveQueueID) >= len(p.reviver.queues)) {
 		return fmt.Errorf("the receipt handle is illegal: there is no revive queue %d", h.ReviveQueueID)
 	}
-	if h.StartOffset < 0 || h.PopTime < 0 || h.InvisibleTime < 0 || h.InvisibleTime > p.o.MaxInvisible.Milliseconds() {
+	if h.StartOffset < 0 || h.PopTime < 0 || h.InvisibleTime < 0 || h.InvisibleTime > p.live.Load().MaxInvisible.Milliseconds() {
 		return fmt.Errorf("the receipt handle is illegal: offset %d, times %d and %d", h.StartOffset, h.PopTime, h.InvisibleTime)
 	}
 	return nil

@@ -190,7 +190,7 @@ func (b *buffer) writeAcks(x *kept) {
 			offsets = append(offsets, x.ck.Offset(i))
 		}
 	}
-	if b.p.o.EnablePopBatchAck && len(offsets) > 0 {
+	if b.p.live.Load().EnablePopBatchAck && len(offsets) > 0 {
 		b.writeAck(x, &revivelog.Ack{Offsets: offsets})
 		return
 	}

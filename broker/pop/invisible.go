@@ -19,8 +19,8 @@ func (p *Popper) changeInvisibleTime(r *mux.Request, h *header.ChangeInvisibleTi
 	if h.Offset < p.o.Store.MinOffset(h.Topic, h.QueueID) || h.Offset >= p.o.Store.MaxOffset(h.Topic, h.QueueID) {
 		return nil, protocol.Errorf(protocol.NoMessage, "")
 	}
-	if h.InvisibleTime < 0 || h.InvisibleTime > p.o.MaxInvisible.Milliseconds() {
-		return nil, protocol.Errorf(protocol.SystemError, "the invisible time %d is not within 0 and %d ms (timerMaxDelaySec)", h.InvisibleTime, p.o.MaxInvisible.Milliseconds())
+	if h.InvisibleTime < 0 || h.InvisibleTime > p.live.Load().MaxInvisible.Milliseconds() {
+		return nil, protocol.Errorf(protocol.SystemError, "the invisible time %d is not within 0 and %d ms (timerMaxDelaySec)", h.InvisibleTime, p.live.Load().MaxInvisible.Milliseconds())
 	}
 	handle, err := p.handle(h.ExtraInfo)
 	if err != nil {

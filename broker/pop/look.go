@@ -134,7 +134,7 @@ func (p *Popper) notification(r *mux.Request, h *header.NotificationRequest) (*p
 		return nil, err
 	}
 	var filter Filter
-	if p.o.UseMessageFilterForNotification && h.ExpType != "" && h.Exp != "" {
+	if p.live.Load().UseMessageFilterForNotification && h.ExpType != "" && h.Exp != "" {
 		if filter, err = p.o.ParseFilter(h.Topic, h.ConsumerGroup, h.ExpType, h.Exp); err != nil {
 			return nil, err
 		}
@@ -183,7 +183,7 @@ func (p *Popper) matches(topic, group string, id int32, match func(int64) bool) 
 	if rest <= 0 || q == nil {
 		return false
 	}
-	if match == nil || rest >= int64(p.o.MaxMessageFilterNumForNotification) {
+	if match == nil || rest >= int64(p.live.Load().MaxMessageFilterNumForNotification) {
 		return true
 	}
 	var buf [32 * consumequeue.UnitSize]byte

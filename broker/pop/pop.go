@@ -101,21 +101,21 @@ func DefaultConfig() Config {
 
 // Options of a Popper.
 type Options struct {
+	// Config does not change, but for what Settings says.
 	Config
+	// Settings are those at first, Set changes them.
+	Settings       Settings
 	ReviveQueueNum int32
 	Logger         zerolog.Logger
 	ClusterName    string
 	BrokerName     string
 	BrokerIP       string
 	StoreHost      netip.AddrPort
-	Readable       bool // brokerPermission
 	// TimerWheel is timerWheelEnable, without which Java refuses to pop.
 	TimerWheel bool
 	// OrderPath is config/consumerOrderInfo.json, written within PersistEvery.
 	OrderPath    string
 	PersistEvery time.Duration
-	// MaxInvisible bounds the invisible time: the timer's timerMaxDelaySec.
-	MaxInvisible time.Duration
 
 	Store   *store.Store
 	Topics  Topics
@@ -133,9 +133,35 @@ type Options struct {
 	Count func(group, topic string, messages, bytes int)
 }
 
+// Settings are what may change while a Popper runs.
+type Settings struct {
+	Readable bool // brokerPermission
+	// MaxInvisible bounds the invisible time: the timer's timerMaxDelaySec.
+	MaxInvisible time.Duration
+
+	// These are of Config.
+	PopFromRetryProbability            int32 // %
+	PopResponseReturnActualRetryTopic  bool
+	EnablePopMessageThreshold          bool
+	PopInflightMessageThreshold        int64
+	EnablePopBatchAck                  bool
+	SkipWhenCKRePutReachMaxTimes       bool
+	UseMessageFilterForNotification    bool
+	MaxMessageFilterNumForNotification int32
+}
+
+// Settings returns those that are of Config.
+func (c *Config) Settings() Settings {
+	return Settings{PopFromRetryProbability: c.PopFromRetryProbability, PopResponseReturnActualRetryTopic: c.PopResponseReturnActualRetryTopic,
+		EnablePopMessageThreshold: c.EnablePopMessageThreshold, PopInflightMessageThreshold: c.PopInflightMessageThreshold,
+		EnablePopBatchAck: c.EnablePopBatchAck, SkipWhenCKRePutReachMaxTimes: c.SkipWhenCKRePutReachMaxTimes,
+		UseMessageFilterForNotification: c.UseMessageFilterForNotification, MaxMessageFilterNumForNotification: c.MaxMessageFilterNumForNotification}
+}
+
 // Popper handles the POP codes.
 type Popper struct {
 	o         Options
+	live      atomic.Pointer[Settings]
 	started   int64 // ms; acknowledgements of older pops do not count for the messages in flight
 	storeHost message.Host
 	log       revivelog.Writer
@@ -153,6 +179,7 @@ type Popper struct {
 // Open reads the order of consumers. Release and Close end what it starts.
 func Open(o Options) (*Popper, error) {
 	p := &Popper{o: o, started: time.Now().UnixMilli(), storeHost: message.HostOf(o.StoreHost)}
+	p.Set(o.Settings)
 	p.queues.m = map[queueKey]*queue{}
 	p.log = revivelog.Writer{Topic: revivelog.Topic(o.ClusterName), StoreHost: p.storeHost, Put: o.PutDelayed}
 	ho := hold.Options{MaxTotal: int(o.MaxPopPollingSize), MaxPerKey: int(o.PopPollingSize), Queue: o.Store.Queue, ForceEvery: o.PopLongPollingForceNotifyInterval}
@@ -177,6 +204,9 @@ func Open(o Options) (*Popper, error) {
 	}
 	return p, nil
 }
+
+// Set changes the settings for what comes from now on.
+func (p *Popper) Set(to Settings) { p.live.Store(&to) }
 
 // Start begins to revive. From then on the store tells of messages by Arrived.
 func (p *Popper) Start() { p.reviver = openReviver(p) }
@@ -240,7 +270,7 @@ type target struct {
 
 // check is Java's list of conditions, in its order (PopMessageProcessor.processRequest).
 func (p *Popper) check(r *mux.Request, t target) (*body.TopicConfig, error) {
-	if !p.o.Readable {
+	if !p.live.Load().Readable {
 		return nil, protocol.Errorf(protocol.NoPermission, "the broker[%s] %s is forbidden", p.o.BrokerIP, t.verb)
 	}
 	if t.checkMax != nil {

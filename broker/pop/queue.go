@@ -209,12 +209,12 @@ func (p *Popper) landed(topic, group string, queueID int32, popTime int64, n int
 
 // tooMany reports whether too many messages of the queue are in flight for more to be popped.
 func (p *Popper) tooMany(q *queue) bool {
-	if !p.o.EnablePopMessageThreshold {
+	if !p.live.Load().EnablePopMessageThreshold {
 		return false
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.inFlight > p.o.PopInflightMessageThreshold
+	return q.inFlight > p.live.Load().PopInflightMessageThreshold
 }
 
 // offset returns where the group goes on in a queue. It may be called without the queue's lock; the offset may

@@ -88,9 +88,9 @@ func (p *Popper) checkSizes(h *header.PopMessageRequest) error {
 		return protocol.Errorf(protocol.InvalidParameter, "the broker[%s] pop message's num is greater than 32", p.o.BrokerIP)
 	case h.MaxMsgNums <= 0:
 		return protocol.Errorf(protocol.InvalidParameter, "the broker[%s] pop message's num %d is not greater than 0", p.o.BrokerIP, h.MaxMsgNums)
-	case h.InvisibleTime < 0 || h.InvisibleTime > p.o.MaxInvisible.Milliseconds():
+	case h.InvisibleTime < 0 || h.InvisibleTime > p.live.Load().MaxInvisible.Milliseconds():
 		return protocol.Errorf(protocol.InvalidParameter, "the broker[%s] pop message's invisible time %d is not within 0 and %d ms (timerMaxDelaySec)",
-			p.o.BrokerIP, h.InvisibleTime, p.o.MaxInvisible.Milliseconds())
+			p.o.BrokerIP, h.InvisibleTime, p.live.Load().MaxInvisible.Milliseconds())
 	case !p.o.TimerWheel:
 		return protocol.Errorf(protocol.SystemError, "the broker[%s] pop message is forbidden because timerWheelEnable is false", p.o.BrokerIP)
 	}
@@ -112,7 +112,7 @@ func setField(ext protocol.Ext, key string, v int64) protocol.Ext {
 func (q *request) collect() error {
 	h := q.h
 	dice := int32(rand.IntN(100))
-	from, likely := dice, q.p.o.PopFromRetryProbability
+	from, likely := dice, q.p.live.Load().PopFromRetryProbability
 	if q.byPriority(dice) {
 		from, likely = 0, q.p.o.PopFromRetryProbabilityForPriority
 	}

@@ -178,7 +178,7 @@ func (v *reviver) ensure(topic, group string, dead bool) error {
 // Java: PopReviveService.rePutCK.
 func (v *reviver) putOff(queueID int32, x failure) error {
 	n := x.ck.Attempts()
-	if n >= len(putOffFor) && v.p.o.SkipWhenCKRePutReachMaxTimes {
+	if n >= len(putOffFor) && v.p.live.Load().SkipWhenCKRePutReachMaxTimes {
 		v.p.o.Logger.Error().Err(x.err).Str("topic", x.ck.Topic).Str("group", x.ck.Group).Int64("queueOffset", x.offset).Msg("message cannot be revived, giving up")
 		return nil
 	}

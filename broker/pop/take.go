@@ -105,7 +105,7 @@ func (q *request) took(state *queue, from int, at int64, res store.GetResult) (k
 	}
 	p.o.Count(k.group, k.topic, len(offsets), len(q.buf.B)-from)
 	retry := receipt.IsRetry(k.topic) && k.topic != h.Topic
-	if retry && !p.o.PopResponseReturnActualRetryTopic {
+	if retry && !p.live.Load().PopResponseReturnActualRetryTopic {
 		if err := q.rename(from, at); err != nil {
 			q.buf.B = q.buf.B[:from]
 			return false, err

@@ -99,7 +99,7 @@ func (f *Filter) wants(a *arrival) bool {
 // Java: ExpressionMessageFilter and ExpressionForRetryMessageFilter.
 func (p *Puller) byExpression(topic string, d *filter.Data) *Filter {
 	f := &Filter{All: true, ExpressionType: d.Type, properties: d.Match, costly: d.Costly()}
-	if group, retry := strings.CutPrefix(topic, retryPrefix); retry && p.o.FilterSupportRetry {
+	if group, retry := strings.CutPrefix(topic, retryPrefix); retry && p.live.Load().FilterSupportRetry {
 		f.costly = true // that of the other filters is not known yet
 		f.properties = func(properties string) bool {
 			first := p.o.Filters.Get(message.GetProperty(properties, message.PropertyRetryTopic), group)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -52,27 +53,20 @@ const maxSuspend = 24 * 3600 * 1000
 type Options struct {
 	Logger   zerolog.Logger
 	BrokerIP string
-	Readable bool // brokerPermission
-	// LitePull is litePullMessageEnable.
-	LitePull bool
-	// LongPolling is longPollingEnable; without it a pull is held for ShortPolling only.
-	LongPolling  bool
-	ShortPolling time.Duration
-	Store        *store.Store
-	Topic        func(topic string) *body.TopicConfig
-	Group        func(group string) *body.SubscriptionGroupConfig
-	Mappings     *mapping.Table // static topics; nil: none
+	// Settings are those at first, Set changes them.
+	Settings Settings
+	Store    *store.Store
+	Topic    func(topic string) *body.TopicConfig
+	Group    func(group string) *body.SubscriptionGroupConfig
+	Mappings *mapping.Table // static topics; nil: none
 	// Remote asks the master of another broker group, for messages of a static topic that lie there. Close ends ctx.
 	Remote func(ctx context.Context, broker string, cmd *protocol.Command) (*protocol.Command, error)
 	// Forbidden reports whether the group may not read the topic (UPDATE_AND_GET_GROUP_FORBIDDEN).
 	Forbidden func(group, topic string) bool
 	Consumers func(group, topic string) Consumers
 	Offsets   Offsets
-	// Filters are the groups' expressions; PropertyFilter is enablePropertyFilter, without which they are refused,
-	// FilterSupportRetry is filterSupportRetry.
-	Filters            *filter.Table
-	PropertyFilter     bool
-	FilterSupportRetry bool
+	// Filters are the groups' expressions.
+	Filters *filter.Table
 	// Cold slows down groups that read what is no longer in memory; nil: coldDataFlowControlEnable is off.
 	// ConsumeType returns how a group says that it consumes, "" for one without consumers.
 	Cold        Cold
@@ -82,15 +76,37 @@ type Options struct {
 	Missed func()
 }
 
+// Settings are what may change while a Puller runs.
+type Settings struct {
+	Readable bool // brokerPermission
+	// LitePull is litePullMessageEnable.
+	LitePull bool
+	// LongPolling is longPollingEnable; without it a pull is held for ShortPolling only.
+	LongPolling  bool
+	ShortPolling time.Duration
+	// PropertyFilter is enablePropertyFilter, without which expressions are refused, FilterSupportRetry is
+	// filterSupportRetry.
+	PropertyFilter     bool
+	FilterSupportRetry bool
+}
+
 // Puller handles the pull codes.
 type Puller struct {
 	o       Options
+	live    atomic.Pointer[Settings]
 	hold    *hold
 	remotes *remotes
 }
 
 // New returns a Puller; Close ends its goroutines.
-func New(o Options) *Puller { return &Puller{o: o, hold: newHold(), remotes: newRemotes()} }
+func New(o Options) *Puller {
+	p := &Puller{o: o, hold: newHold(), remotes: newRemotes()}
+	p.Set(o.Settings)
+	return p
+}
+
+// Set changes the settings for what is pulled from now on.
+func (p *Puller) Set(to Settings) { p.live.Store(&to) }
 
 // Close answers all held pulls and stops.
 func (p *Puller) Close() {
@@ -169,8 +185,9 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 	}
 	if first && h.SysFlag&header.PullSuspend != 0 && logical.told(&h, res).Code == protocol.PullNotFound {
 		out.Release()
-		wait := p.o.ShortPolling
-		if p.o.LongPolling {
+		o := p.live.Load()
+		wait := o.ShortPolling
+		if o.LongPolling {
 			wait = time.Duration(min(h.SuspendTimeoutMillis, maxSuspend)) * time.Millisecond
 		}
 		p.hold.add(q, h.QueueOffset, wanted, r, wait)
@@ -181,10 +198,11 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 
 // check is Java's list of conditions (PullMessageProcessor.processRequest), in its order.
 func (p *Puller) check(r *mux.Request, h *header.PullMessageRequest) (*body.SubscriptionGroupConfig, *body.TopicConfig, *protocol.Command) {
-	if !p.o.Readable {
+	o := p.live.Load()
+	if !o.Readable {
 		return nil, nil, refusal(forbiddenBroker, protocol.NoPermission, "the broker[%s] pulling message is forbidden", p.o.BrokerIP)
 	}
-	if r.Cmd.Code == protocol.LitePullMessage && !p.o.LitePull {
+	if r.Cmd.Code == protocol.LitePullMessage && !o.LitePull {
 		return nil, nil, refusal(forbiddenBroker, protocol.NoPermission, "the broker[%s] for lite pull consumer is forbidden", p.o.BrokerIP)
 	}
 	g := p.o.Group(h.ConsumerGroup)
@@ -247,7 +265,7 @@ func (p *Puller) subscription(h *header.PullMessageRequest, g *body.Subscription
 		return nil, refusal(0, protocol.FilterDataNotExist, "The broker's consumer filter data is not exist!Your expression may be wrong!")
 	case d.ClientVersion < h.SubVersion:
 		return nil, refusal(0, protocol.FilterDataNotLatest, "the consumer's consumer filter data not latest")
-	case !p.o.PropertyFilter:
+	case !p.live.Load().PropertyFilter:
 		return nil, unsupported(c.Filter.ExpressionType)
 	}
 	return p.byExpression(h.Topic, d), nil
@@ -268,7 +286,7 @@ func (p *Puller) given(h *header.PullMessageRequest) (*Filter, *protocol.Command
 	if h.Subscription == "" {
 		return malformed()
 	}
-	if !p.o.PropertyFilter {
+	if !p.live.Load().PropertyFilter {
 		return nil, unsupported(h.ExpressionType)
 	}
 	// The strings alias the request, which lives as long as the filter does.

@@ -119,7 +119,7 @@ func (p *Puller) remote(r *mux.Request, l *logicalPull, h *header.PullMessageReq
 		// The queue is on its way here, and the client would ask again at once.
 		select {
 		case <-p.remotes.ctx.Done():
-		case <-time.After(p.o.ShortPolling):
+		case <-time.After(p.live.Load().ShortPolling):
 		}
 	}
 	found.NextBeginOffset, found.MinOffset, found.MaxOffset, found.OffsetDelta = told.Next, told.Min, told.Max, &told.Delta

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -47,19 +48,25 @@ type Store interface {
 type Options struct {
 	Logger     zerolog.Logger
 	BrokerName string
-	RegionID   string
-	TraceOn    bool
-	StoreHost  message.Host
-	Topics     *topic.Table
-	Groups     *group.Table
-	Offsets    *offset.Table
-	Sessions   *session.Table
-	Store      Store
+	// Settings are those at first, Set changes them.
+	Settings  Settings
+	StoreHost message.Host
+	Topics    *topic.Table
+	Groups    *group.Table
+	Offsets   *offset.Table
+	Sessions  *session.Table
+	Store     Store
 	// Put stores a message; done is called once, on a goroutine that it must not block, unless Put returns an
 	// error.
 	Put                      func(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error
 	UseServerSideResetOffset bool
-	StoreReplyMessageEnable  bool
+}
+
+// Settings are what may change while a Relay runs.
+type Settings struct {
+	RegionID                string
+	TraceOn                 bool
+	StoreReplyMessageEnable bool
 	// AcceptFrom is startAcceptSendRequestTimeStamp, ms.
 	AcceptFrom int64
 }
@@ -67,6 +74,7 @@ type Options struct {
 // Relay handles the codes of Routes.
 type Relay struct {
 	o    Options
+	live atomic.Pointer[Settings]
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 }
@@ -74,8 +82,13 @@ type Relay struct {
 // New returns a Relay.
 func New(o Options) *Relay {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Relay{o: o, ctx: ctx, stop: stop}
+	r := &Relay{o: o, ctx: ctx, stop: stop}
+	r.Set(o.Settings)
+	return r
 }
+
+// Set changes the settings for what comes from now on.
+func (r *Relay) Set(to Settings) { r.live.Store(&to) }
 
 // Close ends the waiting for clients: those who asked are told that there was no answer.
 func (r *Relay) Close() { r.stop() }

@@ -37,7 +37,7 @@ func (r *Relay) reply(req *mux.Request) *protocol.Command {
 		r.o.Logger.Warn().Err(pushed).Str("topic", h.Topic).Stringer("remote", req.Conn.Remote()).Msg("a reply does not reach who asked")
 		resp = protocol.ErrorResponse(pushed)
 	}
-	if !r.o.StoreReplyMessageEnable {
+	if !r.live.Load().StoreReplyMessageEnable {
 		return r.replied(resp, &out, pushed == nil)
 	}
 	m := message.Message{Topic: h.Topic, QueueID: h.QueueID, Flag: h.Flag, SysFlag: h.SysFlag, BornTimestamp: h.BornTimestamp,
@@ -79,8 +79,8 @@ func decodeReply(cmd *protocol.Command) (*header.SendMessageRequestV2, error) {
 }
 
 func (r *Relay) replyTopic(h *header.SendMessageRequestV2) (*body.TopicConfig, error) {
-	if r.o.AcceptFrom > 0 && time.Now().UnixMilli() < r.o.AcceptFrom {
-		return nil, protocol.Errorf(protocol.SystemError, "broker unable to service, until %s", time.UnixMilli(r.o.AcceptFrom).Format("2006-01-02 15:04:05,000"))
+	if from := r.live.Load().AcceptFrom; from > 0 && time.Now().UnixMilli() < from {
+		return nil, protocol.Errorf(protocol.SystemError, "broker unable to service, until %s", time.UnixMilli(from).Format("2006-01-02 15:04:05,000"))
 	}
 	if why := topic.ValidateName(h.Topic); why != "" {
 		return nil, protocol.Errorf(protocol.InvalidParameter, "%s", why)
@@ -128,6 +128,7 @@ func (r *Relay) push(req *mux.Request, h *header.SendMessageRequestV2) error {
 
 // withRegion adds what Java puts on every reply to a send.
 func (r *Relay) withRegion(resp *protocol.Command) *protocol.Command {
-	resp.Ext = append(resp.Ext, protocol.Field{Key: message.PropertyMsgRegion, Value: r.o.RegionID}, protocol.Field{Key: message.PropertyTraceOn, Value: strconv.FormatBool(r.o.TraceOn)})
+	o := r.live.Load()
+	resp.Ext = append(resp.Ext, protocol.Field{Key: message.PropertyMsgRegion, Value: o.RegionID}, protocol.Field{Key: message.PropertyTraceOn, Value: strconv.FormatBool(o.TraceOn)})
 	return resp
 }

@@ -70,7 +70,7 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 
 func (s *Sender) illegal() error {
 	return protocol.Errorf(protocol.MessageIllegal,
-		"the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length limit 32KB.", s.maxBody)
+		"the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length limit 32KB.", s.live.Load().MaxMessageSize)
 }
 
 // props is what sending looks for in a property string.
@@ -151,7 +151,7 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		level, _ = strconv.Atoi(p.delay)
 	}
 	if p.tran && !(m.ReconsumeTimes > 0 && level > 0) {
-		if s.o.RejectTransaction {
+		if s.live.Load().RejectTransaction {
 			return protocol.Errorf(protocol.NoPermission, "the broker[%s] sending transaction message is forbidden", s.o.BrokerIP)
 		}
 		r.half = true
@@ -242,7 +242,8 @@ func (s *Sender) half(m *message.Message, all *message.Properties, uniq string, 
 
 // addRecord builds the record; the properties that Java's broker adds go behind those of the client.
 func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec, text string, p *props) error {
-	if len(m.Body) > s.maxBody {
+	o := s.live.Load()
+	if len(m.Body) > int(o.MaxMessageSize) {
 		return s.tooLarge()
 	}
 	start := len(b.Buf)
@@ -258,8 +259,8 @@ func (s *Sender) addRecord(b *batch, r *sent, m *message.Message, rec store.Rec,
 		b.Buf = message.AppendProperty(b.Buf, message.PropertyUniqKey, uniq)
 	}
 	if rec.Light == 0 { // else they are there, in Java's order
-		b.Buf = message.AppendProperty(b.Buf, message.PropertyMsgRegion, s.o.RegionID)
-		b.Buf = message.AppendProperty(b.Buf, message.PropertyTraceOn, strconv.FormatBool(s.o.TraceOn))
+		b.Buf = message.AppendProperty(b.Buf, message.PropertyMsgRegion, o.RegionID)
+		b.Buf = message.AppendProperty(b.Buf, message.PropertyTraceOn, strconv.FormatBool(o.TraceOn))
 		b.Buf = message.AppendProperty(b.Buf, message.PropertyCluster, s.o.ClusterName)
 	}
 	if rec.Inner > 0 {
@@ -298,8 +299,8 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, top
 		return s.addInner(b, r, h, topic, m)
 	}
 	rest := m.Body
-	if len(rest) > s.maxBody {
-		return fmt.Errorf("%w: %w", protocol.Errorf(protocol.SystemError, "message body size exceeded, msg body size: %d, maxMessageSize: %d", len(rest), s.maxBody), store.ErrTooLarge)
+	if limit := int(s.live.Load().MaxMessageSize); len(rest) > limit {
+		return fmt.Errorf("%w: %w", protocol.Errorf(protocol.SystemError, "message body size exceeded, msg body size: %d, maxMessageSize: %d", len(rest), limit), store.ErrTooLarge)
 	}
 	start, first := len(b.Buf), len(b.Recs)
 	for len(rest) > 0 {

@@ -26,7 +26,7 @@ func (s *Sender) takeBack(r *mux.Request, h *header.ConsumerSendMsgBackRequest) 
 	if g == nil {
 		return nil, protocol.Errorf(protocol.SubscriptionGroupNotExist, "subscription group not exist, %s %s", h.Group, Faq)
 	}
-	if !s.o.Writable {
+	if !s.live.Load().Writable {
 		return nil, protocol.Errorf(protocol.NoPermission, "the broker[%s] sending message is forbidden", s.o.BrokerIP)
 	}
 	if g.RetryQueueNums <= 0 {

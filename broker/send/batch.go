@@ -134,7 +134,7 @@ func (b *batch) Appended(_ *store.Group, err error) {
 			out = mux.NewBuffer(replySize * len(b.reqs))
 		}
 		if late {
-			out.B = s.appendReply(out.B, s.lateHead, b, r, mine)
+			out.B = s.appendReply(out.B, s.live.Load().lateHead, b, r, mine)
 			continue
 		}
 		if err != nil {
@@ -143,7 +143,7 @@ func (b *batch) Appended(_ *store.Group, err error) {
 			out.B = frame.Append(out.B, resp)
 			continue
 		}
-		out.B = s.appendReply(out.B, s.replyHead, b, r, mine)
+		out.B = s.appendReply(out.B, s.live.Load().replyHead, b, r, mine)
 	}
 	switch {
 	case b.req != nil && out != nil:
@@ -176,8 +176,8 @@ func storeRefusal(err error) *protocol.Command {
 }
 
 // head is the part of the reply to what is stored that is the same for all.
-func (s *Sender) head(code int32) []byte {
-	resp := s.withRegion(protocol.NewResponse(code, ""))
+func (l *live) head(code int32) []byte {
+	resp := l.withRegion(protocol.NewResponse(code, ""))
 	b := fmt.Appendf(nil, `{"code":%d,"extFields":{`, code)
 	for _, f := range resp.Ext {
 		b = frame.AppendString(b, f.Key)

@@ -63,8 +63,8 @@ func (s *Sender) addLights(b *batch, r *sent, m *message.Message, topic string, 
 
 // broker sets what the broker adds to the properties of each message.
 func (s *Sender) broker(all *message.Properties) {
-	all.Set(message.PropertyMsgRegion, s.o.RegionID)
-	all.Set(message.PropertyTraceOn, strconv.FormatBool(s.o.TraceOn))
+	all.Set(message.PropertyMsgRegion, s.live.Load().RegionID)
+	all.Set(message.PropertyTraceOn, strconv.FormatBool(s.live.Load().TraceOn))
 	all.Set(message.PropertyCluster, s.o.ClusterName)
 }
 

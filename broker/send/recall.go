@@ -33,7 +33,7 @@ func (s *Sender) handleRecall(r *mux.Request) *protocol.Command {
 }
 
 func (s *Sender) withRegionOnly(resp *protocol.Command) *protocol.Command {
-	resp.Ext = append(resp.Ext, protocol.Field{Key: message.PropertyMsgRegion, Value: s.o.RegionID})
+	resp.Ext = append(resp.Ext, protocol.Field{Key: message.PropertyMsgRegion, Value: s.live.Load().RegionID})
 	return resp
 }
 
@@ -41,11 +41,11 @@ func (s *Sender) withRegionOnly(resp *protocol.Command) *protocol.Command {
 func errRecall() error { return protocol.Errorf(protocol.SystemError, "recall failed, execute error") }
 
 func (s *Sender) recall(r *mux.Request, h *header.RecallMessageRequest) error {
-	now := time.Now().UnixMilli()
+	o, now := s.live.Load(), time.Now().UnixMilli()
 	switch {
-	case !s.o.Recall:
+	case !o.Recall:
 		return protocol.Errorf(protocol.NoPermission, "recall failed, operation is forbidden")
-	case now < s.o.AcceptFrom, !s.o.Writable && !s.o.RecallReadOnly:
+	case now < o.AcceptFrom, !o.Writable && !o.RecallReadOnly:
 		return protocol.Errorf(protocol.ServiceNotAvailable, "recall failed, broker service not available")
 	case s.o.Topics.Get(h.Topic) == nil:
 		return protocol.Errorf(protocol.TopicNotExist, "recall failed, the topic[%s] not exist", h.Topic)
@@ -59,18 +59,18 @@ func (s *Sender) recall(r *mux.Request, h *header.RecallMessageRequest) error {
 		return protocol.Errorf(protocol.IllegalOperation, "recall failed, topic not match")
 	case handle.broker != s.o.BrokerName:
 		return protocol.Errorf(protocol.IllegalOperation, "recall failed, broker service not available")
-	case err != nil, at <= now, s.o.Timer != nil && at-now >= s.o.Timer.MaxDelay:
+	case err != nil, at <= now, o.Timer != nil && at-now >= o.Timer.MaxDelay:
 		return protocol.Errorf(protocol.IllegalOperation, "recall failed, timestamp invalid")
-	case s.o.Timer == nil:
+	case o.Timer == nil:
 		return errRecall()
 	}
-	return s.storeRecall(r, h, &handle, now)
+	return s.storeRecall(r, h, &handle, o.Timer, now)
 }
 
-func (s *Sender) storeRecall(r *mux.Request, h *header.RecallMessageRequest, handle *recallHandle, now int64) error {
+func (s *Sender) storeRecall(r *mux.Request, h *header.RecallMessageRequest, handle *recallHandle, limits *TimerLimits, now int64) error {
 	var p message.Properties
 	p.Set(message.PropertyTags, recallTag)
-	p.Set(message.PropertyTimerDelUniqKey, timer.DeleteKey(handle.topic, handle.uniqKey, s.o.Timer.AppendTopicToKeys))
+	p.Set(message.PropertyTimerDelUniqKey, timer.DeleteKey(handle.topic, handle.uniqKey, limits.AppendTopicToKeys))
 	p.Set(message.PropertyUniqKey, handle.uniqKey)
 	p.Set(message.PropertyTimerDeliverMs, handle.timestamp)
 	p.Set(message.PropertyBornTimestamp, strconv.FormatInt(now, 10))

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -54,21 +55,12 @@ type Options struct {
 	BrokerIP    string
 	ClusterName string
 	StoreHost   netip.AddrPort
-	RegionID    string
-	TraceOn     bool
-	// Writable is the broker's own write permission (brokerPermission).
-	Writable          bool
-	RejectTransaction bool
-	// Timer is what messages that name the time of their delivery may ask for; nil: they are refused.
-	Timer *TimerLimits
-	// Recall: messages can be recalled (recallMessageEnable); RecallReadOnly: also when the broker is not Writable
-	// (allowRecallWhenBrokerNotWriteable).
-	Recall, RecallReadOnly bool
-	BrokerName             string
-	AcceptFrom             int64 // ms (startAcceptSendRequestTimeStamp)
-	Store                  *store.Store
-	Topics                 Topics
-	Mappings               *mapping.Table // static topics; nil: none
+	// Settings are those at first, Set changes them.
+	Settings   Settings
+	BrokerName string
+	Store      *store.Store
+	Topics     Topics
+	Mappings   *mapping.Table // static topics; nil: none
 	// Group returns a group's configuration, nil when it is unknown and may not be made.
 	Group func(group string) *body.SubscriptionGroupConfig
 	// OrderLocked reports whether a queue is locked for ordered consumption by the group.
@@ -88,11 +80,9 @@ type Options struct {
 // Sender handles the send codes.
 type Sender struct {
 	o         Options
+	live      atomic.Pointer[live]
 	storeHost message.Host
 	keys      *message.UniqKeys
-	replyHead []byte // of a success reply, up to the value of msgId
-	lateHead  []byte // the same of FLUSH_DISK_TIMEOUT
-	maxBody   int
 	batches   sync.Pool
 	maxLevel  int
 	lmq       bool
@@ -103,14 +93,13 @@ type Sender struct {
 // New returns a Sender.
 func New(o Options) *Sender {
 	s := &Sender{o: o, storeHost: message.HostOf(o.StoreHost), keys: message.NewUniqKeys(o.StoreHost.Addr(), uint32(time.Now().UnixNano()))}
-	s.maxBody = int(o.Store.Options().MaxMessageSize)
 	so := o.Store.Options()
 	s.lmq, s.maxLights = so.EnableLmq && so.EnableMultiDispatch, -1
 	if so.EnableLmqQuota {
 		s.maxLights = int(so.MaxLmqConsumeQueueNum)
 	}
 	s.maxLevel = len(o.Store.DelayLevels())
-	s.replyHead, s.lateHead = s.head(protocol.Success), s.head(protocol.FlushDiskTimeout)
+	s.Set(o.Settings)
 	s.batches.New = func() any { return &batch{s: s} }
 	return s
 }
@@ -231,10 +220,11 @@ const (
 
 // check is what must hold before the topic is looked up. Java: AbstractSendMessageProcessor.msgCheck.
 func (s *Sender) check(h *header.SendMessageRequestV2) error {
-	if s.o.AcceptFrom > 0 && time.Now().UnixMilli() < s.o.AcceptFrom {
-		return protocol.Errorf(protocol.SystemError, "broker unable to service, until %s", time.UnixMilli(s.o.AcceptFrom).Format("2006-01-02 15:04:05,000"))
+	o := s.live.Load()
+	if from := o.AcceptFrom; from > 0 && time.Now().UnixMilli() < from {
+		return protocol.Errorf(protocol.SystemError, "broker unable to service, until %s", time.UnixMilli(from).Format("2006-01-02 15:04:05,000"))
 	}
-	if !s.o.Writable && s.o.Topics.IsOrder(h.Topic) {
+	if !o.Writable && s.o.Topics.IsOrder(h.Topic) {
 		return protocol.Errorf(protocol.NoPermission, "the broker[%s] sending message is forbidden", s.o.BrokerIP)
 	}
 	if why := s.o.Validate(h.Topic); why != "" {
@@ -258,10 +248,14 @@ func (s *Sender) refuse(c mux.Conn, cmd *protocol.Command, err error) {
 
 // withRegion adds what Java puts on every reply to a send.
 func (s *Sender) withRegion(resp *protocol.Command) *protocol.Command {
+	return s.live.Load().withRegion(resp)
+}
+
+func (l *live) withRegion(resp *protocol.Command) *protocol.Command {
 	trace := "false"
-	if s.o.TraceOn {
+	if l.TraceOn {
 		trace = "true"
 	}
-	resp.Ext = append(resp.Ext, protocol.Field{Key: message.PropertyMsgRegion, Value: s.o.RegionID}, protocol.Field{Key: message.PropertyTraceOn, Value: trace})
+	resp.Ext = append(resp.Ext, protocol.Field{Key: message.PropertyMsgRegion, Value: l.RegionID}, protocol.Field{Key: message.PropertyTraceOn, Value: trace})
 	return resp
 }

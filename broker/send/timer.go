@@ -42,7 +42,7 @@ func (s *Sender) time(m *message.Message, p *message.Properties) (out int64, err
 	if tran := m.SysFlag & message.SysFlagTransaction; m.Topic == timer.Topic || tran != 0 && tran != message.SysFlagCommit {
 		return 0, nil
 	}
-	l := s.o.Timer
+	l := s.live.Load().Timer
 	if l == nil {
 		return 0, protocol.Errorf(protocol.SystemError, "accurate timer message is not enabled, timerWheelEnable is false")
 	}

@@ -69,6 +69,7 @@ type Table struct {
 	producers *strmap.Map[producerGroup]
 	clients   *strmap.Map[Channel] // producers by client id
 	next      atomic.Uint32        // of PickProducer
+	expired   atomic.Int64         // ns of silence until a client is dropped
 	conns     struct {
 		sync.Mutex
 		m map[uint64]*connState
@@ -97,6 +98,7 @@ func Open(o Options) *Table {
 	}
 	t := &Table{o: o, consumers: strmap.New[consumerGroup](6), producers: strmap.New[producerGroup](6), clients: strmap.New[Channel](6), stop: make(chan struct{})}
 	t.conns.m = map[uint64]*connState{}
+	t.SetChannelExpiredTimeout(o.ChannelExpiredTimeout)
 	t.notify.wake = make(chan struct{}, 1)
 	t.wg.Go(t.scan)
 	t.wg.Go(t.send)
@@ -122,9 +124,13 @@ func (t *Table) scan() {
 	}
 }
 
+// SetChannelExpiredTimeout changes Options.ChannelExpiredTimeout.
+func (t *Table) SetChannelExpiredTimeout(d time.Duration) { t.expired.Store(int64(d)) }
+
 // Expire drops the clients that fell silent, closes their connections and tells the rest of their groups.
 func (t *Table) Expire() {
-	limit := t.o.Now().Add(-t.o.ChannelExpiredTimeout).UnixNano()
+	silence := time.Duration(t.expired.Load())
+	limit := t.o.Now().Add(-silence).UnixNano()
 	var silent []*Channel
 	look := func(list []*Channel) {
 		for _, c := range list {
@@ -144,7 +150,7 @@ func (t *Table) Expire() {
 	for _, c := range silent {
 		t.o.Logger.Warn().Str("clientId", c.ClientID).Stringer("remote", c.Conn.Remote()).Msg("no heartbeat: client dropped")
 		t.closed(c.Conn) // a connection that does not close is gone from the table all the same
-		c.Conn.Close("no heartbeat for " + t.o.ChannelExpiredTimeout.String())
+		c.Conn.Close("no heartbeat for " + silence.String())
 	}
 }
 

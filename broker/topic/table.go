@@ -110,8 +110,24 @@ func (t *Table) Page(seq, n int) []*body.TopicConfig { return t.t.Page(seq, n) }
 // DataVersion returns the version that changes with every change of the table.
 func (t *Table) DataVersion() body.DataVersion { return t.t.DataVersion() }
 
-// SetAutoCreate changes autoCreateTopicEnable at run time.
-func (t *Table) SetAutoCreate(enable bool) { t.autoCreate.Store(enable) }
+// SetAutoCreate changes autoCreateTopicEnable at run time. The template of topics that are made, TBW102, is made
+// when it is not there (Java makes it at the next start only).
+func (t *Table) SetAutoCreate(enable bool) {
+	t.autoCreate.Store(enable)
+	if enable {
+		t.ensure(AutoCreate, t.o.DefaultTopicQueueNums, PermInherit|PermRead|PermWrite)
+	}
+}
+
+// EnsureTrace makes the topic that clients send traces to, when it is not there: traceTopicEnable at run time.
+func (t *Table) EnsureTrace() { t.ensure(t.o.MsgTraceTopicName, 1, PermRead|PermWrite) }
+
+// ensure makes a topic of the broker's own.
+func (t *Table) ensure(name string, queues, perm int32) {
+	if _, created := t.t.Create(name, func(name string) *body.TopicConfig { return newConfig(name, queues, perm) }); created {
+		t.tell(name)
+	}
+}
 
 // CreateInSend returns the topic, or makes it after the template defaultTopic, normally TBW102: with at
 // most queueNums queues, and the template's perm without INHERIT. It returns nil when that is not

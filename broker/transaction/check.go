@@ -16,13 +16,19 @@ import (
 
 // check makes a round every CheckInterval until Close. Java: TransactionalMessageCheckService.
 func (t *Transactions) check() {
-	every := max(t.o.CheckInterval, 10*time.Millisecond)
+	every := t.checkInterval()
 	timer := time.NewTimer(every)
 	defer timer.Stop()
 	for {
 		select {
 		case <-t.stop:
 			return
+		case <-t.retime:
+			if now := t.checkInterval(); now != every {
+				every = now
+				timer.Reset(every)
+			}
+			continue
 		case <-timer.C:
 		}
 		if err := t.round(); err != nil {
@@ -32,10 +38,15 @@ func (t *Transactions) check() {
 	}
 }
 
+func (t *Transactions) checkInterval() time.Duration {
+	return max(t.live.Load().CheckInterval, 10*time.Millisecond)
+}
+
 // round is one way of the checker through the half queue, from the consumer offset to the first message that it
 // is too early for, at most to the queue's end as of now. Java: TransactionalMessageServiceImpl.check.
 type round struct {
 	t     *Transactions
+	o     *Settings
 	start int64 // ms
 	half  *consumequeue.Queue
 	w     *window
@@ -44,7 +55,7 @@ type round struct {
 }
 
 func (t *Transactions) round() error {
-	r := &round{t: t, start: t.o.Now().UnixMilli(), half: t.queue(topic.TransHalf)}
+	r := &round{t: t, o: t.live.Load(), start: t.o.Now().UnixMilli(), half: t.queue(topic.TransHalf)}
 	if r.half == nil {
 		return nil
 	}
@@ -145,12 +156,12 @@ func (r *round) look(i int64) (bool, error) {
 	}
 	times, asked := checkTimes(m.p)
 	age := r.t.age(&m.Record)
-	limit, immune := r.t.o.TimeOut, false
+	limit, immune := r.o.TimeOut, false
 	if text := m.p.Get(message.PropertyCheckImmunityTime); text != "" {
 		limit = immunity(text, limit)
 		immune = age <= limit.Milliseconds()
 	}
-	discard := asked && times >= r.t.o.CheckMax || age > r.t.o.ReservedTime.Milliseconds()
+	discard := asked && times >= r.o.CheckMax || age > r.o.ReservedTime.Milliseconds()
 	if m.StoreTimestamp >= r.start || !discard && !immune && age >= 0 && age <= limit.Milliseconds() {
 		return false, nil
 	}

@@ -182,7 +182,7 @@ func TestRoundGoesOnBehindAFailedPut(t *testing.T) {
 }
 
 func TestWindowsOfOps(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.OpMsgMaxSize = 10 })
+	w := newWorld(t, func(o *Options) { o.Settings.OpMsgMaxSize = 10 })
 	w.trans.window = 7
 	open := map[int]bool{3: true, 20: true, 21: true, 49: true}
 	for i := range 50 {

@@ -60,7 +60,7 @@ func (t *Transactions) prepared(h *header.EndTransactionRequest) (*half, error) 
 	}
 	m := halfOf(r)
 	if text := m.p.Get(message.PropertyCheckImmunityTime); text != "" && !h.FromTransactionCheck {
-		limit := max(immunity(text, 0), t.o.TimeOut)
+		limit := max(immunity(text, 0), t.live.Load().TimeOut)
 		if t.age(&r) > limit.Milliseconds() {
 			return nil, protocol.Errorf(protocol.IllegalOperation, "")
 		}

@@ -66,7 +66,7 @@ func TestDelayOfATransactionBeginsWithItsCommit(t *testing.T) {
 }
 
 func TestOpMessagesAreBatchedBySizeAndRollbacksAtOnce(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.OpMsgMaxSize = 5 })
+	w := newWorld(t, func(o *Options) { o.Settings.OpMsgMaxSize = 5 })
 	for i := range 3 {
 		w.commit(w.prepare(strconv.Itoa(i)))
 	}

@@ -99,7 +99,7 @@ func TestModel(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			m := &model{world: newWorld(t, func(o *Options) { o.CheckMax, o.OpMsgMaxSize = 1000, 30 }), r: rand.New(rand.NewPCG(seed, 7)), txs: map[string]*tx{}}
+			m := &model{world: newWorld(t, func(o *Options) { o.Settings.CheckMax, o.Settings.OpMsgMaxSize = 1000, 30 }), r: rand.New(rand.NewPCG(seed, 7)), txs: map[string]*tx{}}
 			m.trans.window = 5
 			for range 120 {
 				m.step()

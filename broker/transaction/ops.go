@@ -47,7 +47,7 @@ func (o *ops) add(t *Transactions, offsets []int64, kind int32, done func()) {
 	for _, offset := range offsets {
 		o.bytes += len(strconv.FormatInt(offset, 10)) + 1
 	}
-	now := kind == message.SysFlagRollback || !o.batched || o.bytes > t.o.OpMsgMaxSize
+	now := kind == message.SysFlagRollback || !o.batched || o.bytes > t.live.Load().OpMsgMaxSize
 	o.urgent = o.urgent || now
 	o.mu.Unlock()
 	if first || now {
@@ -115,7 +115,7 @@ func (t *Transactions) writeOps() {
 			timer.Stop()
 			running = false
 		case !running:
-			timer.Reset(t.o.OpBatchInterval)
+			timer.Reset(t.live.Load().OpBatchInterval)
 			running = true
 		}
 	}
@@ -124,7 +124,7 @@ func (t *Transactions) writeOps() {
 // flushOps writes all ends that wait and reports whether it could.
 func (t *Transactions) flushOps() bool {
 	for {
-		text, ends := t.ops.take(t.o.OpMsgMaxSize)
+		text, ends := t.ops.take(t.live.Load().OpMsgMaxSize)
 		if len(ends) == 0 {
 			return true
 		}

@@ -95,20 +95,28 @@ type Options struct {
 	// Count is told of final messages, as send.Options.Count is of those sent.
 	Count func(topic string, messages, bytes int)
 
+	// Settings are those at first, Set changes them.
+	Settings        Settings
+	MetricsInterval time.Duration // transactionMetricFlushInterval
+
+	Now func() time.Time // nil: time.Now
+}
+
+// Settings are what may change while Transactions are open.
+type Settings struct {
 	TimeOut         time.Duration // transactionTimeOut
 	CheckInterval   time.Duration // transactionCheckInterval
 	CheckMax        int           // transactionCheckMax
 	OpBatchInterval time.Duration // transactionOpBatchInterval
 	OpMsgMaxSize    int           // transactionOpMsgMaxSize, bytes
-	MetricsInterval time.Duration // transactionMetricFlushInterval
 	ReservedTime    time.Duration // fileReservedTime
-
-	Now func() time.Time // nil: time.Now
 }
 
 // Transactions end transactions while they are open.
 type Transactions struct {
 	o      Options
+	live   atomic.Pointer[Settings]
+	retime chan struct{} // CheckInterval has changed
 	ledger ledger
 	ops    ops
 	counts *counts
@@ -132,7 +140,8 @@ func Open(o Options) *Transactions {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	t := &Transactions{o: o, window: windowSize, stop: make(chan struct{})}
+	t := &Transactions{o: o, window: windowSize, stop: make(chan struct{}), retime: make(chan struct{}, 1)}
+	t.live.Store(&o.Settings)
 	t.ledger.init()
 	t.ops.init(o.Store.Options().MessageIndexEnable)
 	t.counts = openCounts(&t.o)
@@ -142,6 +151,15 @@ func Open(o Options) *Transactions {
 	t.done.Go(t.check)
 	t.done.Go(t.writeOps)
 	return t
+}
+
+// Set changes the settings for what comes from now on; a new CheckInterval begins now.
+func (t *Transactions) Set(to Settings) {
+	t.live.Store(&to)
+	select {
+	case t.retime <- struct{}{}:
+	default:
+	}
 }
 
 // correct returns the consumer offset in a queue, brought into the queue's bounds: what a power cut took from

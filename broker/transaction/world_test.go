@@ -111,10 +111,10 @@ func (w *world) open() {
 	w.producer(1)
 	at := netip.MustParseAddrPort("127.0.0.1:10911")
 	w.sender = send.New(send.Options{Logger: zerolog.Nop(), StoreHost: at, Store: w.store,
-		Timer: &send.TimerLimits{Precision: 1000, MaxDelay: 1 << 40, CongestNum: math.MaxInt32}})
+		Settings: send.Settings{Timer: &send.TimerLimits{Precision: 1000, MaxDelay: 1 << 40, CongestNum: math.MaxInt32}}})
 	to := Options{Logger: zerolog.Nop(), BrokerName: "broker-t", StoreHost: message.HostOf(at), Path: filepath.Join(w.dir, "transactionMetrics"), Store: w.store,
-		Offsets: w.offsets, Topics: w, Producers: w.sessions, Count: func(string, int, int) {}, TimeOut: 6 * time.Second, CheckInterval: time.Hour, CheckMax: 3,
-		OpBatchInterval: time.Hour, OpMsgMaxSize: 4096, MetricsInterval: time.Hour, ReservedTime: 72 * time.Hour, Now: w.clock,
+		Offsets: w.offsets, Topics: w, Producers: w.sessions, Count: func(string, int, int) {}, Settings: Settings{TimeOut: 6 * time.Second, CheckInterval: time.Hour, CheckMax: 3,
+			OpBatchInterval: time.Hour, OpMsgMaxSize: 4096, ReservedTime: 72 * time.Hour}, MetricsInterval: time.Hour, Now: w.clock,
 		Put: func(m *message.Message, p string, rec store.Rec, done Stored) error {
 			if w.refused(m) {
 				return errOnPurpose

@@ -30,6 +30,7 @@ var edges = slices.Concat(
 		{"remoting/message", nil},
 		{"remoting/properties", nil},
 		{"remoting/protocol", []string{"remoting/message", "remoting/properties"}},
+		{"remoting/dynamic", []string{"remoting/properties", "remoting/protocol"}},
 		{"remoting/protocol/...", []string{"remoting/protocol", "remoting/message"}},
 		{"remoting/frame", []string{"remoting/protocol"}},
 		{"remoting/mux", []string{"remoting/protocol", "remoting/frame"}},

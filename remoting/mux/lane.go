@@ -30,10 +30,12 @@ type Lane struct {
 	mu   sync.Mutex
 	wake sync.Cond
 	// queue is a ring: n requests from head on.
-	queue   []*Request
-	head, n int
-	closed  bool
-	wg      sync.WaitGroup
+	queue     []*Request
+	head, n   int
+	closed    bool
+	maxWait   atomic.Int64 // ns
+	cleanBusy atomic.Bool
+	wg        sync.WaitGroup
 }
 
 // NewLane makes a lane of the mux and starts its workers; Mux.Close ends them.
@@ -41,6 +43,8 @@ func (m *Mux) NewLane(o LaneOptions) *Lane {
 	o.Workers, o.Capacity = max(o.Workers, 1), max(o.Capacity, 1)
 	l := &Lane{o: o, m: m, queue: make([]*Request, min(o.Capacity, 64))}
 	l.wake.L = &l.mu
+	l.SetMaxWait(o.MaxWait)
+	l.SetCleanBusy(o.CleanBusy)
 	m.lanesMu.Lock()
 	m.lanes = append(m.lanes[:len(m.lanes):len(m.lanes)], l)
 	m.lanesMu.Unlock()
@@ -55,6 +59,12 @@ func (l *Lane) Name() string { return l.o.Name }
 
 // Capacity returns how many requests may wait.
 func (l *Lane) Capacity() int { return l.o.Capacity }
+
+// SetMaxWait changes LaneOptions.MaxWait, also for requests that wait already.
+func (l *Lane) SetMaxWait(d time.Duration) { l.maxWait.Store(int64(d)) }
+
+// SetCleanBusy changes LaneOptions.CleanBusy.
+func (l *Lane) SetCleanBusy(clean bool) { l.cleanBusy.Store(clean) }
 
 // Waiting returns how many requests wait and for how long the oldest has.
 func (l *Lane) Waiting(now time.Time) (int, time.Duration) {
@@ -116,12 +126,12 @@ func (l *Lane) look(now time.Time) bool {
 	if l.o.Busy != nil {
 		busy := l.o.Busy()
 		l.busy.Store(busy)
-		if busy && l.o.CleanBusy {
+		if busy && l.cleanBusy.Load() {
 			l.clean(now, -1, "PCBUSY_CLEAN_QUEUE")
 		}
 	}
-	if l.o.MaxWait > 0 {
-		l.clean(now, l.o.MaxWait, "TIMEOUT_CLEAN_QUEUE")
+	if limit := time.Duration(l.maxWait.Load()); limit > 0 {
+		l.clean(now, limit, "TIMEOUT_CLEAN_QUEUE")
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"strings"
@@ -111,30 +110,8 @@ func FuzzParse(f *testing.F) {
 		for key, value := range p.All() {
 			require.True(t, utf8.ValidString(key) && utf8.ValidString(value))
 		}
-		again, err := Parse([]byte(escape(p)))
+		again, err := Parse([]byte(Escape(p)))
 		require.NoError(t, err)
 		require.Equal(t, p.entries, again.entries)
 	})
-}
-
-// escape writes entries so that Parse returns them unchanged: every character that could
-// mean something goes out as an escape.
-func escape(p *Properties) string {
-	var b strings.Builder
-	write := func(part string) {
-		for _, r := range part {
-			if strings.ContainsRune("\\=: \t\f\r\n#!\uFEFF", r) {
-				fmt.Fprintf(&b, `\u%04x`, r)
-			} else {
-				b.WriteRune(r)
-			}
-		}
-	}
-	for key, value := range p.All() {
-		write(key)
-		b.WriteByte('=')
-		write(value)
-		b.WriteByte('\n')
-	}
-	return b.String()
 }

@@ -28,9 +28,11 @@
 package properties
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
+	"unicode/utf16"
 )
 
 // KV is one configuration entry.
@@ -84,6 +86,35 @@ func (p *Properties) All() iter.Seq2[string, string] {
 
 // String returns the entries as Text does.
 func (p *Properties) String() string { return Text(p.entries) }
+
+// Escape writes one key=value line per entry, in their order, so that Parse, and Java, read them as they are: what
+// could mean something goes out as \uXXXX.
+func Escape(p *Properties) string {
+	var b strings.Builder
+	write := func(part string, meaning string) {
+		for _, r := range part {
+			switch {
+			case r > 0xffff:
+				hi, lo := utf16.EncodeRune(r)
+				fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+			case strings.ContainsRune(meaning, r) || r < ' ' || r > '~':
+				fmt.Fprintf(&b, `\u%04x`, r)
+			default:
+				b.WriteRune(r)
+			}
+		}
+	}
+	for key, value := range p.All() {
+		write(key, "\\=: #!")
+		b.WriteByte('=')
+		if strings.HasPrefix(value, " ") {
+			b.WriteByte('\\') // blanks behind the sign are no part of a value otherwise
+		}
+		write(value, "\\")
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
 
 // Text writes one key=value line per entry, sorted by key, each ended by '\n': the body of
 // GET_BROKER_CONFIG and GET_NAMESRV_CONFIG (Java: MixAll.properties2String(p, true)).

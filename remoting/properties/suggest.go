@@ -21,6 +21,15 @@ func enumerate(keys []string) string {
 	return b.String()
 }
 
+// Nearest returns the known key that resembles key most, "" when none does.
+func Nearest(key string, known Keys) string {
+	names := make(map[string]bool, len(known))
+	for _, k := range known {
+		names[k] = true
+	}
+	return nearest(key, names)
+}
+
 // nearest returns the known key with the fewest edits from key, case not counted, or "" when
 // more than a quarter of key would have to change. Among equals the first by name wins.
 func nearest(key string, known map[string]bool) string {

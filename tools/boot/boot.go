@@ -133,6 +133,7 @@ func app(stdout, stderr io.Writer) *cli.App {
 				}},
 			storeCommand(help),
 			mqadmin.Command(stdout),
+			configCommand(help),
 		},
 	}
 }

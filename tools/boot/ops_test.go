@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -69,4 +71,32 @@ func TestOperatorsPortIsTaken(t *testing.T) {
 		require.Contains(t, stderr, "address already in use")
 	}
 	require.NoDirExists(t, store)
+}
+
+// TestNameServersAreFoundByHTTP: a broker finds its name server where that answers operators, and is found there.
+func TestNameServersAreFoundByHTTP(t *testing.T) {
+	web, own, dir := port(t), port(t), t.TempDir()
+	ns, _ := startNames(t, fmt.Sprint("listenPort=", own), fmt.Sprint("skylarkHttpListen=127.0.0.1:", web))
+	for path, want := range map[string]string{"/rocketmq/nsaddr": fmt.Sprintf("127.0.0.1:%d\n", own), "/rocketmq/nsaddr-unit?nofix=1": fmt.Sprintf("127.0.0.1:%d\n", own)} {
+		status, body := page(t, web, path)
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, want, body)
+	}
+	status, _ := page(t, web, "/rocketmq/other")
+	require.Equal(t, http.StatusNotFound, status)
+	b := start(t, "mqbroker", "-c", file(t, "brokerName=b-1", "brokerIP1=127.0.0.1", fmt.Sprint("listenPort=", port(t)), "storePathRootDir="+filepath.Join(dir, "store"),
+		"fetchNamesrvAddrByAddressServer=true", fmt.Sprint("rmqAddressServerDomain=127.0.0.1:", web), fmt.Sprint("skylarkHttpListen=127.0.0.1:", port(t))))
+	b.line(t, "boot success")
+	require.Eventually(t, func() bool {
+		_, text := page(t, web, "/metrics")
+		return strings.Contains(text, "skylark_namesrv_brokers 1\n")
+	}, 30*time.Second, 20*time.Millisecond)
+	stop(t, b, syscall.SIGTERM, statusTerminated)
+	stop(t, ns, syscall.SIGTERM, statusTerminated)
+
+	ns, _ = startNames(t, fmt.Sprint("listenPort=", own), fmt.Sprint("skylarkHttpListen=127.0.0.1:", web),
+		"skylarkNameServers=10.0.0.1:9876;10.0.0.2:9876", "rmqAddressServerSubGroup=blue")
+	_, body := page(t, web, "/rocketmq/blue")
+	require.Equal(t, "10.0.0.1:9876;10.0.0.2:9876\n", body)
+	stop(t, ns, syscall.SIGTERM, statusTerminated)
 }

@@ -20,10 +20,18 @@ import (
 	"github.com/skylarkmq/skylark/tools/ops"
 )
 
-// newLogger returns the program's logger: lines for people on stderr, or JSON when SKYLARK_LOG is "json".
-func newLogger(c *cli.Context) zerolog.Logger {
+// newLogger returns the program's logger: lines for people on stderr, or JSON when SKYLARK_LOG is "json", or into a
+// file of the folder SKYLARK_LOG_DIR, named after the server. Its level is zerolog's global one, which can change.
+func newLogger(c *cli.Context) (zerolog.Logger, error) {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	w := c.App.ErrWriter
+	if dir := os.Getenv("SKYLARK_LOG_DIR"); dir != "" && !c.Bool("printConfigItem") && !c.Bool("printImportantConfig") {
+		f, err := openLogFile(dir, c.Command.Name)
+		if err != nil {
+			return zerolog.Nop(), &exitError{statusFailed, err}
+		}
+		w = f // it is open as long as the process
+	}
 	if os.Getenv("SKYLARK_LOG") != "json" {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "2006-01-02 15:04:05.000", NoColor: true}
 	}
@@ -31,13 +39,22 @@ func newLogger(c *cli.Context) zerolog.Logger {
 	if l, err := zerolog.ParseLevel(os.Getenv("SKYLARK_LOG_LEVEL")); err == nil && l != zerolog.NoLevel {
 		level = l
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+	zerolog.SetGlobalLevel(level)
+	return zerolog.New(w).Level(zerolog.TraceLevel).With().Timestamp().Logger(), nil
+}
+
+// setLogLevel changes from which level on lines are logged; "" changes nothing.
+func setLogLevel(level string) {
+	if l, err := zerolog.ParseLevel(level); err == nil && level != "" {
+		zerolog.SetGlobalLevel(l)
+	}
 }
 
 // bind reads the file of -c into targets and says what it did as Java does.
 func bind(c *cli.Context, log zerolog.Logger, known properties.Keys, targets ...any) error {
 	path := c.String("configFile")
 	if path == "" {
+		bindEnvironment(log, targets...)
 		return nil
 	}
 	b, err := os.ReadFile(path)
@@ -57,6 +74,7 @@ func bind(c *cli.Context, log zerolog.Logger, known properties.Keys, targets ...
 		}
 	}
 	warnOfNotBuilt(c, log, p, properties.Names(targets...))
+	bindEnvironment(log, targets...)
 	fmt.Fprintf(c.App.Writer, "load config properties file OK, %s\n", path)
 	return nil
 }
@@ -84,13 +102,31 @@ func print(c *cli.Context, targets ...any) error {
 
 func namesrvOptions(c *cli.Context, log zerolog.Logger) (namesrv.Options, error) {
 	o := namesrv.DefaultOptions()
-	o.Logger = log
-	err := bind(c, log, config.Known(), &o)
-	return o, err
+	o.Logger, o.KnownKeys, o.SetLogLevel = log, config.Known(), setLogLevel
+	namesrvEnvironment(&o)
+	if err := bind(c, log, config.Known(), &o); err != nil {
+		return o, err
+	}
+	if err := loaded(c, o.LoadOverrides()); err != nil {
+		return o, err
+	}
+	setLogLevel(o.LogLevel)
+	return o, nil
+}
+
+// loaded gives an error of what was changed at run time its exit status.
+func loaded(c *cli.Context, err error) error {
+	if err != nil {
+		return &exitError{statusFailed, inFile(c, err)}
+	}
+	return nil
 }
 
 func runNamesrv(c *cli.Context) error {
-	log := newLogger(c)
+	log, err := newLogger(c)
+	if err != nil {
+		return err
+	}
 	o, err := namesrvOptions(c, log)
 	if err != nil {
 		return err
@@ -149,11 +185,15 @@ func startNamesrv(c *cli.Context, o namesrv.Options) (*namesrv.Server, error) {
 
 func brokerOptions(c *cli.Context, log zerolog.Logger) (broker.Options, error) {
 	o := broker.DefaultOptions()
-	o.Logger, o.Store.Logger = log, log
-	o.Store.MultiPathSplitter = systemProperty(splitterProperty)
+	o.Logger, o.Store.Logger, o.KnownKeys, o.SetLogLevel = log, log, config.Known(), setLogLevel
+	brokerEnvironment(log, &o)
 	if err := bind(c, log, config.Known(), &o, &o.Store); err != nil {
 		return o, err
 	}
+	if err := loaded(c, o.LoadOverrides()); err != nil {
+		return o, err
+	}
+	setLogLevel(o.LogLevel)
 	if n := c.String("namesrvAddr"); n != "" {
 		o.NamesrvAddr = n
 	}
@@ -166,7 +206,10 @@ const important = " namesrvAddr listenPort brokerRole accessMessageInMemoryMaxRa
 	"maxTransferBytesOnMessageInDisk maxTransferCountOnMessageInDisk rejectTransactionMessage "
 
 func runBroker(c *cli.Context) error {
-	log := newLogger(c)
+	log, err := newLogger(c)
+	if err != nil {
+		return err
+	}
 	o, err := brokerOptions(c, log)
 	if err != nil {
 		return err
@@ -238,7 +281,10 @@ func stopped(ctx context.Context) error {
 }
 
 func runStandalone(c *cli.Context) error {
-	log := newLogger(c)
+	log, err := newLogger(c)
+	if err != nil {
+		return err
+	}
 	dir, err := filepath.Abs(c.String("dir"))
 	if err != nil {
 		return &exitError{statusFailed, err}
@@ -249,14 +295,19 @@ func runStandalone(c *cli.Context) error {
 	no.KVConfigPath = filepath.Join(dir, "namesrv", "kvConfig.json")
 	no.ConfigStorePath = filepath.Join(dir, "namesrv", "namesrv.properties")
 	bo := broker.DefaultOptions()
-	bo.Logger, bo.Store.Logger = log, log
+	bo.Logger, bo.Store.Logger, bo.KnownKeys, no.KnownKeys = log, log, config.Known(), config.Known()
+	bo.SetLogLevel, no.SetLogLevel = setLogLevel, setLogLevel
+	brokerEnvironment(log, &bo)
 	bo.BrokerName, bo.BrokerIP1, bo.BrokerIP2 = "broker-a", "127.0.0.1", "127.0.0.1"
 	bo.ListenPort = int32(c.Int("port"))
 	bo.Store.StorePathRootDir = filepath.Join(dir, "store")
-	bo.Store.MultiPathSplitter = systemProperty(splitterProperty)
 	if err := bind(c, log, config.Known(), &bo, &bo.Store); err != nil {
 		return err
 	}
+	if err := loaded(c, bo.LoadOverrides()); err != nil {
+		return err
+	}
+	setLogLevel(bo.LogLevel)
 	bo.NamesrvAddr = fmt.Sprintf("127.0.0.1:%d", no.ListenPort)
 	bo.Store.Progress = &store.Progress{}
 	h, err := startOps(c, log, bo.HTTPListen, bo.Store.Progress)

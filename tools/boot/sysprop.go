@@ -9,10 +9,10 @@ import (
 const splitterProperty = "rocketmq.broker.multiPathSplitter"
 
 // systemProperty returns what the environment sets a Java system property to, "" when it does not: Java's start
-// scripts pass JAVA_OPT and JAVA_OPT_EXT on, and people set -D options there.
+// scripts and images pass these variables on, and people set -D options there.
 func systemProperty(name string) string {
 	value := ""
-	for _, env := range []string{"JAVA_OPT", "JAVA_OPT_EXT"} {
+	for _, env := range []string{"JAVA_OPTS", "JAVA_OPT", "JAVA_OPT_EXT"} {
 		for _, option := range strings.Fields(os.Getenv(env)) {
 			if v, ok := strings.CutPrefix(option, "-D"+name+"="); ok {
 				value = v

@@ -37,6 +37,8 @@ Every key that a name server or broker of RocketMQ 5.5.0 reads from its .propert
 accepts all of them. Written by ` + "`go test ./tools/config -update`" + `; do not edit.
 
 - **used**: the key does in Skylark what it does in Java.
+- **used, also at run time**: mqadmin's updateBrokerConfig or updateNamesrvConfig can change it, with effect at once
+  and for later starts; all others are refused there.
 - **accepted, not built yet**: read without complaint, changes nothing so far.
 - **accepted, no use**: read without complaint, changes nothing; the reason follows.
 
@@ -49,6 +51,7 @@ JSON file of their own and are not read.
 	for _, k := range all {
 		byClass[k.Class] = append(byClass[k.Class], k)
 		state, _, _ := strings.Cut(status(k, used), ":")
+		state = strings.TrimSuffix(state, ", also at run time")
 		counts[state]++
 	}
 	fmt.Fprintf(&b, "\n%d keys: %d used, %d not built yet, %d without use.\n", len(all),
@@ -61,7 +64,11 @@ JSON file of their own and are not read.
 	}
 	b.WriteString("\n## Skylark's own\n\nKeys that Java does not have.\n\n| key | default | what it does |\n|---|---|---|\n")
 	for _, k := range ownKeys {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", k.name, cell(k.value), k.what)
+		what := k.what
+		if slices.Contains(dynamicKeys(), k.name) {
+			what += " Can be changed at run time."
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", k.name, cell(k.value), what)
 	}
 	return b.String()
 }
@@ -69,8 +76,10 @@ JSON file of their own and are not read.
 // ownKeys are the keys that no Java class has.
 var ownKeys = []struct{ name, value, what string }{
 	{"skylarkHttpListen", "", "host:port at which a name server or broker answers operators by HTTP: `/healthz`, `/readyz`, `/metrics`, on loopback also `/debug/pprof/`. It has no authentication. A port that is taken is an error. Unset: it does not listen."},
+	{"skylarkLogLevel", "", "From which level on a broker or name server logs: trace, debug, info, warn or error. Unset: what the environment variable `SKYLARK_LOG_LEVEL` says, else info."},
 	{"skylarkMaxStoreBytes", "0", "Most bytes that all commit log files together may have; above, the oldest files go whatever their age. The last file never goes, so the log has at least one. 0: no limit."},
 	{"skylarkMinFreeBytes", "0", "Bytes that must stay free on each disk of the store. With less, the oldest commit log files go whatever their age (unless `cleanFileForciblyEnable=false`); while that is not enough, no message is taken (code 14). With it the disk ratios may be up to 100. 0: no limit."},
+	{"skylarkNameServers", "", "The list of name servers, `host:port;host:port`, that a name server with `skylarkHttpListen` answers at `/rocketmq/nsaddr` (or the subgroup `rmqAddressServerSubGroup`), where clients and brokers look for name servers. Unset: itself."},
 }
 
 func TestOwnKeysAreDescribed(t *testing.T) {
@@ -88,6 +97,9 @@ func TestOwnKeysAreDescribed(t *testing.T) {
 func status(k Key, used map[string]bool) string {
 	if reason, unused := k.Unused(); unused {
 		return "accepted, no use: " + string(reason)
+	}
+	if slices.Contains(dynamicKeys(), k.Name) {
+		return "used, also at run time"
 	}
 	if used[k.Name] {
 		return "used"

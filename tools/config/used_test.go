@@ -16,6 +16,9 @@ func usedKeys() map[string]bool {
 	return used
 }
 
+// dynamicKeys are those that may change while a server runs.
+func dynamicKeys() properties.Keys { return append(broker.DynamicKeys(), namesrv.DynamicKeys()...) }
+
 // optionStructs holds a pointer to a value of each option struct that the servers pass to
 // properties.Bind.
 func optionStructs() []any {

@@ -1,5 +1,5 @@
 // Package ops is the HTTP listener for operators: is the process alive (/healthz), may it be sent to
-// (/readyz), how is it (/metrics, for Prometheus) and, on loopback only, what is it doing (/debug/pprof/).
+// (/readyz), how is it (/metrics, for Prometheus), of a name server where name servers are (/rocketmq/nsaddr) and, on loopback only, what is it doing (/debug/pprof/).
 // It is opened before the store recovers, so that a long recovery can be told from a hang.
 //
 // It serves strangers: each request and each connection has little time and room, and there are not many of
@@ -165,6 +165,7 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("/healthz", s.health)
 	m.HandleFunc("/readyz", s.ready)
 	m.Handle("/metrics", s.metrics())
+	m.HandleFunc("/rocketmq/{group}", s.nameServers)
 	if s.loopback() {
 		m.HandleFunc("/debug/pprof/", pprof.Index)
 		m.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

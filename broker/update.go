@@ -1,0 +1,65 @@
+package broker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/skylarkmq/skylark/remoting/dynamic"
+	"github.com/skylarkmq/skylark/remoting/properties"
+	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
+	"github.com/skylarkmq/skylark/store/fsys"
+)
+
+// neverOverWire are refused with Java's remark whatever configBlackList says. Java: AdminBrokerProcessor.initConfigBlackList.
+const neverOverWire = "brokerConfigPath;rocketmqHome;configBlackList;"
+
+// updateConfig changes the configuration as the body of UPDATE_BROKER_CONFIG asks, all of it or nothing: first it is
+// made durable for the next start, then the owners are told. from is the client's address, for the log.
+func (b *Broker) updateConfig(text []byte, from string) error {
+	b.updating.Lock()
+	defer b.updating.Unlock()
+	log := b.o.Logger.With().Str("client", from).Logger()
+	old := b.live.Load()
+	changes, err := allowed().Parse(text, neverOverWire+old.ConfigBlackList, old.KnownKeys)
+	if err != nil {
+		log.Warn().Err(err).Msg("a change of the configuration is refused")
+		return err
+	}
+	if changes.Len() == 0 {
+		return nil
+	}
+	next := *old
+	if wrong := properties.Bind(changes, &next, &next.Store); len(wrong) > 0 {
+		log.Warn().Strs("why", wrong).Msg("a change of the configuration is refused")
+		return protocol.Errorf(protocol.InvalidParameter, "Can not update config: %s", wrong[0])
+	}
+	next.overrides = dynamic.Merge(old.overrides, changes)
+	if err := fsys.WriteConfig(next.overridesPath(), dynamic.Text(next.overrides)); err != nil {
+		log.Error().Err(err).Msg("cannot store a change of the configuration, nothing is changed")
+		return fmt.Errorf("can not update config, it cannot be stored: %w", err)
+	}
+	was := map[string]string{}
+	for _, kv := range properties.List(old, &old.Store) {
+		was[kv.Key] = kv.Value
+	}
+	for key, value := range changes.All() {
+		log.Info().Str("key", key).Str("old", was[key]).Str("new", value).Msg("the configuration is changed")
+	}
+	b.live.Store(&next)
+	b.apply(old)
+	v := *b.configVersion.Load()
+	v.Counter++
+	v.Timestamp = time.Now().UnixMilli()
+	b.configVersion.Store(&v)
+	return nil
+}
+
+// config lists the configuration of now.
+func (b *Broker) config() []properties.KV {
+	o := *b.live.Load()
+	return properties.List(&o, &o.Store)
+}
+
+// version is that of the configuration: it grows with each update. Java: Configuration.dataVersion.
+func (b *Broker) version() body.DataVersion { return *b.configVersion.Load() }
