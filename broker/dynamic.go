@@ -120,7 +120,9 @@ func region(value string) string {
 	return ""
 }
 
-func (o *Options) overridesPath() string { return o.config(dynamic.File) }
+func (o *Options) overridesPath() string {
+	return filepath.Join(o.Store.StorePathRootDir, "skylark", dynamic.File)
+}
 
 // LoadOverrides gives o what UPDATE_BROKER_CONFIG has changed at earlier times. Open does it if nobody has: who
 // wants other settings to go before must do it first. Errors are those of a file that cannot be used.

@@ -45,7 +45,7 @@ func updated(t *testing.T, c *brokertest.Client, lines ...string) {
 }
 
 func overrides(b *brokertest.Broker) string {
-	return filepath.Join(b.Options.Store.StorePathRootDir, "config", dynamic.File)
+	return filepath.Join(b.Options.Store.StorePathRootDir, "skylark", dynamic.File)
 }
 
 // changes gives each key that may change another value than it has.

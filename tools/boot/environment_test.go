@@ -50,7 +50,7 @@ func TestEnvironment(t *testing.T) {
 	require.Equal(t, filepath.Join(home, "namesrv", "kvConfig.json"), values["kvConfigPath"])
 
 	// What was changed at run time goes before the file and the environment, flags before everything.
-	changed := filepath.Join(home, "store", "config", dynamic.File)
+	changed := filepath.Join(home, "store", "skylark", dynamic.File)
 	require.NoError(t, os.MkdirAll(filepath.Dir(changed), 0o755))
 	require.NoError(t, os.WriteFile(changed, []byte("flushDiskType=ASYNC_FLUSH\nnamesrvAddr=10.0.0.9\\:9876\nbrokerName=other\n"), 0o644))
 	values, stderr = printed(t, "mqbroker", "-p", "-c", conf)
@@ -84,7 +84,7 @@ func TestLint(t *testing.T) {
 		return status, out.String(), errors.String()
 	}
 	dir := t.TempDir()
-	changed := filepath.Join(dir, "config", dynamic.File)
+	changed := filepath.Join(dir, "skylark", dynamic.File)
 	require.NoError(t, os.MkdirAll(filepath.Dir(changed), 0o755))
 	require.NoError(t, os.WriteFile(changed, []byte("fileReservedTime=24\n"), 0o644))
 	good := file(t, "# fine", "brokerName=a", "flushDiskType=SYNC_FLUSH", "listenPort : 10911")
