@@ -62,7 +62,8 @@ bench:
 	packages="$(UNIT)"; $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $$packages
 
 compat: build
-	packages="$(COMPAT)"; $(COMPAT_ENV) $(GO) test -count=1 -timeout 20m -p 1 $$packages
+	# Two suites at a time: they wait more than they work.
+	packages="$(COMPAT)"; $(COMPAT_ENV) $(GO) test -count=1 -timeout 20m -p 2 $$packages
 
 # go test passes when -run matches nothing, so ask first.
 soak: build
