@@ -126,27 +126,9 @@ func (o *Options) overridesPath() string {
 
 // LoadOverrides gives o what UPDATE_BROKER_CONFIG has changed at earlier times. Open does it if nobody has: who
 // wants other settings to go before must do it first. Errors are those of a file that cannot be used.
-func (o *Options) LoadOverrides() error {
-	var loaded *properties.Properties
-	var warnings []string
-	_, err := fsys.ReadConfig(o.overridesPath(), o.Logger, func(data []byte) (err error) {
-		loaded, warnings, err = allowed().Load(data, o, &o.Store)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("cannot load what was changed at run time: %w", err)
-	}
-	if loaded == nil {
-		loaded = &properties.Properties{}
-	}
-	o.overrides = loaded
-	for _, w := range warnings {
-		o.Logger.Warn().Str("file", o.overridesPath()).Msg(w)
-	}
-	for key, value := range loaded.All() {
-		o.Logger.Info().Str("file", filepath.Base(o.overridesPath())).Msgf("changed at run time: %s=%s", key, value)
-	}
-	return nil
+func (o *Options) LoadOverrides() (err error) {
+	o.overrides, err = allowed().Restore(o.overridesPath(), o.Logger, fsys.ReadConfig, o, &o.Store)
+	return err
 }
 
 // Overrides returns what LoadOverrides has loaded.

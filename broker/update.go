@@ -1,12 +1,10 @@
 package broker
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/skylarkmq/skylark/remoting/dynamic"
 	"github.com/skylarkmq/skylark/remoting/properties"
-	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/store/fsys"
 )
@@ -21,24 +19,13 @@ func (b *Broker) updateConfig(text []byte, from string) error {
 	defer b.updating.Unlock()
 	log := b.o.Logger.With().Str("client", from).Logger()
 	old := b.live.Load()
-	changes, err := allowed().Parse(text, neverOverWire+old.ConfigBlackList, old.KnownKeys)
-	if err != nil {
-		log.Warn().Err(err).Msg("a change of the configuration is refused")
+	next := *old
+	changes, merged, err := allowed().Update(dynamic.Request{Body: text, BlackList: neverOverWire + old.ConfigBlackList, Known: old.KnownKeys,
+		Overrides: old.overrides, Path: old.overridesPath(), Write: fsys.WriteConfig, Log: log}, &next, &next.Store)
+	if err != nil || merged == nil {
 		return err
 	}
-	if changes.Len() == 0 {
-		return nil
-	}
-	next := *old
-	if wrong := properties.Bind(changes, &next, &next.Store); len(wrong) > 0 {
-		log.Warn().Strs("why", wrong).Msg("a change of the configuration is refused")
-		return protocol.Errorf(protocol.InvalidParameter, "Can not update config: %s", wrong[0])
-	}
-	next.overrides = dynamic.Merge(old.overrides, changes)
-	if err := fsys.WriteConfig(next.overridesPath(), dynamic.Text(next.overrides)); err != nil {
-		log.Error().Err(err).Msg("cannot store a change of the configuration, nothing is changed")
-		return fmt.Errorf("can not update config, it cannot be stored: %w", err)
-	}
+	next.overrides = merged
 	was := map[string]string{}
 	for _, kv := range properties.List(old, &old.Store) {
 		was[kv.Key] = kv.Value

@@ -25,18 +25,18 @@ func (s *Server) getAllTopicList(*mux.Request) (*protocol.Command, error) {
 	if !s.topology.current.Load().EnableAllTopicList {
 		return nil, errDisabled()
 	}
-	return replyJSON(body.TopicList{TopicList: s.topology.topicsWhere(func(map[string]body.QueueData) bool { return true })})
+	return body.Reply(nil, body.TopicList{TopicList: s.topology.topicsWhere(func(map[string]body.QueueData) bool { return true })})
 }
 
 func (s *Server) getTopicsByCluster(_ *mux.Request, h *header.GetTopicsByClusterRequest) (*protocol.Command, error) {
 	if !s.topology.current.Load().EnableTopicList {
 		return nil, errDisabled()
 	}
-	return replyJSON(body.TopicList{TopicList: s.topology.topicsOf(h.Cluster)})
+	return body.Reply(nil, body.TopicList{TopicList: s.topology.topicsOf(h.Cluster)})
 }
 
 func (s *Server) getSystemTopicList(*mux.Request) (*protocol.Command, error) {
-	return replyJSON(s.topology.systemTopics())
+	return body.Reply(nil, s.topology.systemTopics())
 }
 
 // unitTopics answers with the topics whose sysFlag is kept. Where brokers disagree Java takes any of
@@ -46,7 +46,7 @@ func (s *Server) unitTopics(keep func(sysFlag int32) bool) func(*mux.Request) (*
 		if !s.topology.current.Load().EnableTopicList {
 			return nil, errDisabled()
 		}
-		return replyJSON(body.TopicList{TopicList: s.topology.topicsWhere(func(queues map[string]body.QueueData) bool {
+		return body.Reply(nil, body.TopicList{TopicList: s.topology.topicsWhere(func(queues map[string]body.QueueData) bool {
 			names := sortedKeys(queues)
 			return len(names) > 0 && keep(queues[names[0]].TopicSysFlag)
 		})})

@@ -1,7 +1,6 @@
 package namesrv
 
 import (
-	"fmt"
 	"math"
 	"path/filepath"
 
@@ -40,27 +39,9 @@ func (o *Options) overridesPath() string {
 }
 
 // LoadOverrides gives o what UPDATE_NAMESRV_CONFIG has changed at earlier times. Open does it if nobody has.
-func (o *Options) LoadOverrides() error {
-	var loaded *properties.Properties
-	var warnings []string
-	_, err := fsys.ReadConfig(o.overridesPath(), o.Logger, func(data []byte) (err error) {
-		loaded, warnings, err = allowed().Load(data, o)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("cannot load what was changed at run time: %w", err)
-	}
-	if loaded == nil {
-		loaded = &properties.Properties{}
-	}
-	o.overrides = loaded
-	for _, w := range warnings {
-		o.Logger.Warn().Str("file", o.overridesPath()).Msg(w)
-	}
-	for key, value := range loaded.All() {
-		o.Logger.Info().Str("file", dynamic.File).Msgf("changed at run time: %s=%s", key, value)
-	}
-	return nil
+func (o *Options) LoadOverrides() (err error) {
+	o.overrides, err = allowed().Restore(o.overridesPath(), o.Logger, fsys.ReadConfig, o)
+	return err
 }
 
 // Overrides returns what LoadOverrides has loaded.
@@ -84,24 +65,13 @@ func (s *Server) update(text []byte, from string) error {
 	defer s.updating.Unlock()
 	log := s.o.Logger.With().Str("client", from).Logger()
 	old := s.topology.current.Load()
-	changes, err := allowed().Parse(text, neverOverWire+old.ConfigBlackList, old.KnownKeys)
-	if err != nil {
-		log.Warn().Err(err).Msg("a change of the configuration is refused")
+	next := *old
+	changes, merged, err := allowed().Update(dynamic.Request{Body: text, BlackList: neverOverWire + old.ConfigBlackList, Known: old.KnownKeys,
+		Overrides: old.overrides, Path: old.overridesPath(), Write: fsys.WriteConfig, Log: log}, &next)
+	if err != nil || merged == nil {
 		return err
 	}
-	if changes.Len() == 0 {
-		return nil
-	}
-	next := *old
-	if wrong := properties.Bind(changes, &next); len(wrong) > 0 {
-		log.Warn().Strs("why", wrong).Msg("a change of the configuration is refused")
-		return protocol.Errorf(protocol.InvalidParameter, "Can not update config: %s", wrong[0])
-	}
-	next.overrides = dynamic.Merge(old.overrides, changes)
-	if err := fsys.WriteConfig(next.overridesPath(), dynamic.Text(next.overrides)); err != nil {
-		log.Error().Err(err).Msg("cannot store a change of the configuration, nothing is changed")
-		return fmt.Errorf("can not update config, it cannot be stored: %w", err)
-	}
+	next.overrides = merged
 	for key, value := range changes.All() {
 		log.Info().Str("key", key).Str("new", value).Msg("the configuration is changed")
 	}

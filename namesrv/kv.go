@@ -156,14 +156,5 @@ func (s *Server) getKVListByNamespace(_ *mux.Request, h *header.GetKVListByNames
 	if !ok {
 		return nil, protocol.Errorf(protocol.QueryNotFound, "No config item, Namespace: %s", h.Namespace)
 	}
-	return replyJSON(body.KVTable{Table: table})
-}
-
-// replyJSON answers success with v as body.
-func replyJSON(v any) (*protocol.Command, error) {
-	b, err := body.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("cannot encode the reply: %w", err)
-	}
-	return protocol.Reply(nil, b), nil
+	return body.Reply(nil, body.KVTable{Table: table})
 }

@@ -246,7 +246,7 @@ func keepZone(route *body.TopicRouteData, zone string) {
 
 // replyBareKeys answers success with v as body, integer keys as Java writes them there.
 func replyBareKeys(v any) (*protocol.Command, error) {
-	resp, err := replyJSON(v)
+	resp, err := body.Reply(nil, v)
 	if err == nil {
 		resp.Body = bareKeys(resp.Body)
 	}

@@ -313,18 +313,19 @@ const flushUnits = (64 << 10) / consumequeue.UnitSize * consumequeue.UnitSize
 
 func (s *Store) addUnit(q *consumequeue.Queue, u consumequeue.Unit) {
 	dirty, size := q.Append(u)
-	s.added(q, dirty, size)
+	s.added(q, dirty, size, consumequeue.UnitSize, flushUnits)
 }
 
-// added does what follows on a unit in a simple queue.
-func (s *Store) added(q *consumequeue.Queue, dirty bool, size int) {
+// added does what follows on a unit of unitSize bytes: it stands among size bytes that wait, 0 when it was dropped, and
+// dirty says that it is the first of them. At full bytes they are written.
+func (s *Store) added(q *consumequeue.Queue, dirty bool, size, unitSize, full int) {
 	if size > 0 {
-		s.dirtyUnits.Add(consumequeue.UnitSize)
+		s.dirtyUnits.Add(int64(unitSize))
 	}
 	if dirty {
 		s.noteDirty(q)
 	}
-	if size == flushUnits {
+	if size == full {
 		s.tidySoon()
 	}
 }

@@ -1,12 +1,10 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/skylarkmq/skylark/remoting/message"
-	"github.com/skylarkmq/skylark/store/commitlog"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 )
 
@@ -49,15 +47,7 @@ const flushBatch = (64 << 10) / consumequeue.BatchUnitSize * consumequeue.BatchU
 
 func (s *Store) addBatch(q *consumequeue.Queue, u consumequeue.BatchUnit) {
 	dirty, size := q.AppendBatch(u)
-	if size > 0 {
-		s.dirtyUnits.Add(consumequeue.BatchUnitSize)
-	}
-	if dirty {
-		s.noteDirty(q)
-	}
-	if size == flushBatch {
-		s.tidySoon()
-	}
+	s.added(q, dirty, size, consumequeue.BatchUnitSize, flushBatch)
 }
 
 // entry returns the unit that a record has in q; in a simple queue its Unit.
@@ -116,87 +106,27 @@ func (b *rebuilder) moveBatch(q *consumequeue.Queue, queueOffset int64) error {
 	return err
 }
 
-// collectBatch is collect for a batch queue: it gives whole records, the first of them the one that holds the
-// offset asked for, and counts the messages in them.
-func (s *Store) collectBatch(dst []byte, r GetRequest, res GetResult) ([]byte, GetResult, error) {
-	n := max(r.MaxMessages, 1)
-	reach := max(n, int(s.live.Load().MaxFilterMessageSize)/consumequeue.BatchUnitSize) // how far it looks, in offsets
-	if r.Match != nil || r.MatchRecord != nil {
-		n = reach
-	}
-	buf := unitBuffers.Get().(*[]byte)
-	defer unitBuffers.Put(buf)
-	if need := n * consumequeue.BatchUnitSize; cap(*buf) < need {
-		*buf = make([]byte, need)
-	}
-	units := (*buf)[:n*consumequeue.BatchUnitSize]
-	n, err := r.Queue.ReadBatch(r.Offset, units)
-	if err != nil {
-		return dst, res, err
-	}
-	if n == 0 {
-		res.Status, res.NextOffset = OffsetFoundNull, r.Offset
-		if first := r.Queue.Min(); r.Offset < first { // cleaned since it was looked at
-			res.Status, res.NextOffset, res.MinOffset = OffsetTooSmall, first, first
-		}
-		return dst, res, nil
-	}
-	return s.batchRecords(dst, r, res, units[:n*consumequeue.BatchUnitSize], r.Offset+int64(reach))
-}
-
-// batchRecords reads the records of the units that match and begin in front of queue offset end.
-func (s *Store) batchRecords(dst []byte, r GetRequest, res GetResult, units []byte, end int64) ([]byte, GetResult, error) {
-	start, logEnd, passed := len(dst), s.log.End(), 0
-	res.Status, res.NextOffset = NoMatchedMessage, r.Offset
-	for ; len(units) > 0; units = units[consumequeue.BatchUnitSize:] {
+// batches is messages for a batch queue: it gives whole records, the first of them the one that holds the offset asked
+// for, counts the messages in them, and ends in front of queue offset limit.
+func (c *collection) batches(units []byte, limit int64) error {
+	match := c.r.Match
+	for more := true; more && len(units) > 0; units = units[consumequeue.BatchUnitSize:] {
 		u := consumequeue.GetBatchUnit(units)
-		res.Behind = logEnd - u.PhysicalOffset
 		messages := int(u.Messages)
-		if u.Base >= end && res.NextOffset > r.Offset {
-			break
-		}
-		if res.Messages > 0 && (res.Messages+messages > r.MaxMessages || s.full(res.Messages, r.MaxMessages, len(dst)-start, int(u.Size), res.Behind)) {
+		if c.full(u.Unit) || u.Base >= limit && c.res.NextOffset > c.r.Offset || c.res.Messages > 0 && c.res.Messages+messages > c.r.MaxMessages {
 			break
 		}
 		// A batch that a client did not make by tag has none; which of its messages match only the client can tell.
-		if r.Match != nil && u.TagsCode != 0 && !r.Match(u.TagsCode) {
-			res.NextOffset = u.End()
+		if match != nil && u.TagsCode != 0 && !match(u.TagsCode) {
+			c.res.NextOffset = u.End()
 			continue
 		}
 		var err error
-		at := len(dst)
-		dst, err = s.record(dst, u.Unit, false)
-		if errors.Is(err, commitlog.ErrNoRecord) {
-			if res.Messages == 0 {
-				res.Status = MessageWasRemoving
-			}
-			res.NextOffset = u.End()
-			continue
+		if more, err = c.take(u.Unit, false, messages, u.End()); err != nil {
+			return err
 		}
-		if err != nil && res.Messages > 0 {
-			break // the next pull, which begins here, is told
-		}
-		if err != nil {
-			return dst[:start], res, err
-		}
-		if res.Behind > s.hot {
-			res.Cold += int64(u.Size)
-		}
-		if r.MatchRecord != nil && !r.MatchRecord(dst[at:]) {
-			if res.Messages == 0 {
-				res.Status = NoMatchedMessage
-			}
-			res.NextOffset = u.End()
-			if dst, passed = dst[:at], passed+int(u.Size); passed > maxScan {
-				break
-			}
-			continue
-		}
-		res.Messages += messages
-		res.NextOffset = u.End()
-		res.Status = Found
 	}
-	return dst, res, nil
+	return nil
 }
 
 func (s *Store) searchBatch(q *consumequeue.Queue, timestamp int64, upper bool) int64 {

@@ -8,11 +8,11 @@ import (
 
 // hotBytes returns how much of the log's end counts as being in memory for flow control.
 // Java: DefaultMessageStore.checkInColdAreaByCommitOffset.
-func hotBytes(o *Options) int64 {
+func hotBytes(o *Options, total int64) int64 {
 	if !o.ColdDataFlowControlEnable {
 		return math.MaxInt64
 	}
-	return totalMemory("/proc", "/sys/fs/cgroup") * int64(o.AccessMessageInMemoryHotRate) / 100
+	return total * int64(o.AccessMessageInMemoryHotRate) / 100
 }
 
 // Cold reports whether the message at a queue offset lies so far behind the end of the log, accessMessageInMemoryHotRatio

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 )
 
@@ -25,7 +24,7 @@ func (s *Store) openExt() error {
 // addExt is addUnit with enableConsumeQueueExt.
 func (s *Store) addExt(q *consumequeue.Queue, u consumequeue.Unit, stamp int64, bitMap []byte) {
 	dirty, size := q.AppendExt(u, consumequeue.ExtUnit{TagsCode: u.TagsCode, StoreTimestamp: stamp, BitMap: bitMap})
-	s.added(q, dirty, size)
+	s.added(q, dirty, size, consumequeue.UnitSize, flushUnits)
 }
 
 // bitMap returns the bit map of a record.
@@ -41,5 +40,3 @@ func (s *Store) bitMap(physicalOffset int64) []byte {
 	b := s.o.BitMap(&r)
 	return b[:min(len(b), int(max(s.o.BitMapLengthConsumeQueueExt, 0)/8), consumequeue.MaxExtBitMap)]
 }
-
-var _ = message.Record{}

@@ -80,8 +80,6 @@ func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
 		res.Status, res.NextOffset = OffsetOverflowOne, r.Offset
 	case r.Offset > res.MaxOffset:
 		res.Status, res.NextOffset = OffsetOverflowBadly, res.MaxOffset
-	case q.Batch():
-		return s.collectBatch(dst, r, res)
 	default:
 		return s.collect(dst, r, res)
 	}
@@ -89,17 +87,27 @@ func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
 }
 
 func (s *Store) collect(dst []byte, r GetRequest, res GetResult) ([]byte, GetResult, error) {
+	batch, unitSize := r.Queue.Batch(), consumequeue.UnitSize
+	if batch {
+		unitSize = consumequeue.BatchUnitSize
+	}
 	n := max(r.MaxMessages, 1)
+	reach := max(n, int(s.live.Load().MaxFilterMessageSize)/unitSize) // how many units a filter may pass over
 	if r.Match != nil || r.MatchRecord != nil {
-		n = max(n, int(s.live.Load().MaxFilterMessageSize)/consumequeue.UnitSize)
+		n = reach
 	}
 	buf := unitBuffers.Get().(*[]byte)
 	defer unitBuffers.Put(buf)
-	if need := n * consumequeue.UnitSize; cap(*buf) < need {
+	if need := n * unitSize; cap(*buf) < need {
 		*buf = make([]byte, need)
 	}
-	units := (*buf)[:n*consumequeue.UnitSize]
-	n, err := r.Queue.Read(r.Offset, units)
+	units := (*buf)[:n*unitSize]
+	var err error
+	if batch {
+		n, err = r.Queue.ReadBatch(r.Offset, units)
+	} else {
+		n, err = r.Queue.Read(r.Offset, units)
+	}
 	if err != nil {
 		return dst, res, err
 	}
@@ -110,59 +118,85 @@ func (s *Store) collect(dst []byte, r GetRequest, res GetResult) ([]byte, GetRes
 		}
 		return dst, res, nil
 	}
-	return s.records(dst, r, res, units[:n*consumequeue.UnitSize])
+	res.Status, res.NextOffset = NoMatchedMessage, r.Offset
+	c := collection{s: s, r: r, dst: dst, start: len(dst), end: s.log.End(), res: res}
+	if batch {
+		err = c.batches(units[:n*unitSize], r.Offset+int64(reach))
+	} else {
+		err = c.messages(units[:n*unitSize])
+	}
+	return c.dst, c.res, err
 }
 
-// records reads the records of the units that match, up to the limits of a reply.
-func (s *Store) records(dst []byte, r GetRequest, res GetResult, units []byte) ([]byte, GetResult, error) {
-	end := s.log.End()
-	start, passed := len(dst), 0
-	dense := isDense(units)
-	res.Status, res.NextOffset = NoMatchedMessage, r.Offset
-	for ; len(units) > 0; units = units[consumequeue.UnitSize:] {
+// collection is the reply that one Get puts together.
+type collection struct {
+	s      *Store
+	r      GetRequest
+	dst    []byte
+	start  int   // of the reply in dst
+	end    int64 // of the log
+	res    GetResult
+	passed int // bytes of records that were read and did not match
+}
+
+// full reports whether the record of u is one too many.
+func (c *collection) full(u consumequeue.Unit) bool {
+	c.res.Behind = c.end - u.PhysicalOffset
+	return c.res.Messages > 0 && c.s.full(c.res.Messages, c.r.MaxMessages, len(c.dst)-c.start, int(u.Size), c.res.Behind)
+}
+
+// messages reads the records of the units that match, up to the limits of a reply.
+func (c *collection) messages(units []byte) error {
+	dense, match := isDense(units), c.r.Match
+	for more := true; more && len(units) > 0; units = units[consumequeue.UnitSize:] {
 		u := consumequeue.GetUnit(units)
-		res.Behind = end - u.PhysicalOffset
-		if res.Messages > 0 && s.full(res.Messages, r.MaxMessages, len(dst)-start, int(u.Size), res.Behind) {
+		if c.full(u) {
 			break
 		}
-		if r.Match != nil && !r.Match(u.TagsCode) && !consumequeue.IsExtAddr(u.TagsCode) { // of an address left nobody knows
-			res.NextOffset++
+		if match != nil && !match(u.TagsCode) && !consumequeue.IsExtAddr(u.TagsCode) { // of an address left nobody knows
+			c.res.NextOffset++
 			continue
 		}
 		var err error
-		at := len(dst)
-		dst, err = s.record(dst, u, dense)
-		if errors.Is(err, commitlog.ErrNoRecord) {
-			if res.Messages == 0 {
-				res.Status = MessageWasRemoving
-			}
-			res.NextOffset++
-			continue
+		if more, err = c.take(u, dense, 1, c.res.NextOffset+1); err != nil {
+			return err
 		}
-		if err != nil && res.Messages > 0 {
-			break // the next pull, which begins here, is told
-		}
-		if err != nil {
-			return dst[:start], res, err
-		}
-		if res.Behind > s.hot {
-			res.Cold += int64(u.Size)
-		}
-		if r.MatchRecord != nil && !r.MatchRecord(dst[at:]) {
-			if res.Messages == 0 {
-				res.Status = NoMatchedMessage
-			}
-			res.NextOffset++
-			if dst, passed = dst[:at], passed+int(u.Size); passed > maxScan {
-				break
-			}
-			continue
-		}
-		res.Messages++
-		res.NextOffset++
-		res.Status = Found
 	}
-	return dst, res, nil
+	return nil
+}
+
+// take reads the record of a unit, which holds so many messages, and adds it to the reply if it matches; the pull then
+// goes on at next. more is false when nothing is to be read behind it.
+func (c *collection) take(u consumequeue.Unit, dense bool, messages int, next int64) (more bool, err error) {
+	res, at := &c.res, len(c.dst)
+	c.dst, err = c.s.record(c.dst, u, dense)
+	switch {
+	case errors.Is(err, commitlog.ErrNoRecord):
+		if res.Messages == 0 {
+			res.Status = MessageWasRemoving
+		}
+		res.NextOffset = next
+		return true, nil
+	case err != nil && res.Messages > 0:
+		return false, nil // the next pull, which begins here, is told
+	case err != nil:
+		c.dst = c.dst[:c.start]
+		return false, err
+	}
+	if res.Behind > c.s.hot {
+		res.Cold += int64(u.Size)
+	}
+	res.NextOffset = next
+	if c.r.MatchRecord != nil && !c.r.MatchRecord(c.dst[at:]) {
+		if res.Messages == 0 {
+			res.Status = NoMatchedMessage
+		}
+		c.dst, c.passed = c.dst[:at], c.passed+int(u.Size)
+		return c.passed <= maxScan, nil
+	}
+	res.Messages += messages
+	res.Status = Found
+	return true, nil
 }
 
 // record appends the record of a unit; commitlog.ErrNoRecord means that there is none to be given to clients.

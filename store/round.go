@@ -18,10 +18,9 @@ type roundWriter struct {
 	end    int64
 	now    int64
 	pieces [][]byte
-	tail   []byte // of the record at hand, with EnabledAppendPropCRC
-	full   error  // the disk was full for some
-	room   bool   // it had room where it might have had none
-	err    error  // the store cannot go on
+	full   error // the disk was full for some
+	room   bool  // it had room where it might have had none
+	err    error // the store cannot go on
 }
 
 func (w *roundWriter) run() {
@@ -80,15 +79,13 @@ func (w *roundWriter) group(i int, g *Group) {
 				lights = w.finish(r, g.Buf[at:at+reserved], lights)
 			}
 			if seal := w.s.o.EnabledAppendPropCRC; seal || r.Inner|r.Light != 0 {
-				rec := g.Buf[at : at+int(r.Size) : at+reserved]
 				w.add(g.Buf[from:at])
+				rec, tail := g.Buf[at:at+int(r.Size):at+reserved], []byte(nil)
 				if seal {
-					rec = w.seal(r, rec)
+					rec, tail = w.seal(r, rec)
 				}
 				w.add(rec)
-				if seal {
-					w.add(w.tail)
-				}
+				w.add(tail)
 				from = at + reserved
 			}
 			at += reserved
@@ -113,13 +110,13 @@ func (w *roundWriter) finish(r *Rec, rec []byte, lights []Light) []Light {
 	return lights
 }
 
-// seal gives a record its checksum, of which what does not fit the group's buffer is left in tail.
-func (w *roundWriter) seal(r *Rec, rec []byte) []byte {
+// seal gives a record its checksum, of which what does not fit the group's buffer is returned as tail.
+func (w *roundWriter) seal(r *Rec, rec []byte) (_, tail []byte) {
 	at := len(w.s.tails)
 	rec, w.s.tails = message.Seal(rec, w.s.tails)
-	w.tail = w.s.tails[at:]
-	r.Size = int32(len(rec) + len(w.tail))
-	return rec
+	tail = w.s.tails[at:]
+	r.Size = int32(len(rec) + len(tail))
+	return rec, tail
 }
 
 func (w *roundWriter) add(b []byte) {

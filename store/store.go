@@ -29,6 +29,7 @@ type Store struct {
 	o      Options                 // as of Open: what Tune changes must be read from live
 	live   atomic.Pointer[Options] // as of now, never changed in place
 	delays []time.Duration
+	total  int64        // bytes of RAM, see totalMemory
 	hot    int64        // bytes at the end of the log that are not cold; huge without coldDataFlowControlEnable
 	memory atomic.Int64 // bytes of RAM that count as "in memory" (accessMessageInMemoryMaxRatio)
 
@@ -107,8 +108,9 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the message store: %w", err)
 	}
+	total := totalMemory("/proc", "/sys/fs/cgroup")
 	s := &Store{
-		o: o, delays: delays, hot: hotBytes(&o),
+		o: o, delays: delays, total: total, hot: hotBytes(&o, total),
 		appendDone: make(chan struct{}), tidyNow: make(chan struct{}, 1), tidyStop: make(chan struct{}), tidyDone: make(chan struct{}),
 		touched: map[string]bool{},
 	}

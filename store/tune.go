@@ -24,7 +24,7 @@ func (s *Store) Tune(o Options) {
 
 // tune makes o what is read from now on.
 func (s *Store) tune(o Options) {
-	s.memory.Store(totalMemory("/proc", "/sys/fs/cgroup") * int64(o.AccessMessageInMemoryMaxRate) / 100)
+	s.memory.Store(s.total * int64(o.AccessMessageInMemoryMaxRate) / 100)
 	s.live.Store(&o)
 }
 

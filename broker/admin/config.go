@@ -41,5 +41,5 @@ func (h *Handlers) viewStats(_ *mux.Request, req *viewBrokerStatsDataRequest) (*
 	if !ok {
 		return nil, protocol.Errorf(protocol.SystemError, "The stats <%s> <%s> not exist", req.StatsName, req.StatsKey)
 	}
-	return replyJSON(nil, data)
+	return body.Reply(nil, data)
 }

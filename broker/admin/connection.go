@@ -28,7 +28,7 @@ func (h *Handlers) consumerConnections(_ *mux.Request, req *header.GetConsumerCo
 	for name, s := range g.Subscriptions {
 		out.SubscriptionTable[name] = s.Data
 	}
-	return replyJSON(nil, out)
+	return body.Reply(nil, out)
 }
 
 // producerConnections lists the live producers of a group.
@@ -38,7 +38,7 @@ func (h *Handlers) producerConnections(_ *mux.Request, req *header.GetProducerCo
 	if len(channels) == 0 {
 		return nil, protocol.Errorf(protocol.SystemError, "the producer group[%s] not exist", req.ProducerGroup)
 	}
-	return replyJSON(nil, body.ProducerConnection{ConnectionSet: connections(channels)})
+	return body.Reply(nil, body.ProducerConnection{ConnectionSet: connections(channels)})
 }
 
 // allProducers lists the live producers of all groups. Java: AdminBrokerProcessor.getAllProducerInfo.
@@ -54,5 +54,5 @@ func (h *Handlers) allProducers(*mux.Request) (*protocol.Command, error) {
 		out.Data[group] = list
 		return true
 	})
-	return replyJSON(nil, out)
+	return body.Reply(nil, out)
 }

@@ -29,7 +29,7 @@ func (h *Handlers) topicStats(_ *mux.Request, req *header.GetTopicStatsInfoReque
 		}
 		out.OffsetTable[h.queue(req.Topic, id)] = q
 	}
-	return replyJSON(nil, out)
+	return body.Reply(nil, out)
 }
 
 // consumeStats returns how far a group is in each queue of its topics.
@@ -50,7 +50,7 @@ func (h *Handlers) consumeStats(_ *mux.Request, req *header.GetConsumeStatsReque
 		}
 		out.ConsumeTps += h.o.Stats.GroupGetTPS(req.ConsumerGroup, name)
 	}
-	return replyJSON(nil, out)
+	return body.Reply(nil, out)
 }
 
 func (h *Handlers) progress(group, topic string, id int32) body.OffsetWrapper {
@@ -93,13 +93,13 @@ func (h *Handlers) topicsToShow(req *header.GetConsumeStatsRequest) []string {
 func (h *Handlers) groupsOfTopic(_ *mux.Request, req *header.QueryTopicConsumeByWhoRequest) (*protocol.Command, error) {
 	groups := append(h.o.Sessions.GroupsOf(req.Topic), h.o.Offsets.GroupsOf(req.Topic)...)
 	slices.Sort(groups)
-	return replyJSON(nil, body.GroupList{GroupList: slices.Compact(groups)})
+	return body.Reply(nil, body.GroupList{GroupList: slices.Compact(groups)})
 }
 
 // topicsOfGroup lists the topics in which a group has offsets.
 // Java: AdminBrokerProcessor.queryTopicsByConsumer.
 func (h *Handlers) topicsOfGroup(_ *mux.Request, req *header.QueryTopicsByConsumerRequest) (*protocol.Command, error) {
-	return replyJSON(nil, body.TopicList{BrokerAddr: h.o.BrokerAddr, TopicList: h.o.Offsets.TopicsOf(req.Group)})
+	return body.Reply(nil, body.TopicList{BrokerAddr: h.o.BrokerAddr, TopicList: h.o.Offsets.TopicsOf(req.Group)})
 }
 
 // subscription returns what a live group wants of a topic.
@@ -109,7 +109,7 @@ func (h *Handlers) subscription(_ *mux.Request, req *header.QuerySubscriptionByC
 	if s, _, _ := h.o.Sessions.Find(req.Group, req.Topic); s != nil {
 		out.SubscriptionData = s.Data
 	}
-	return replyJSON(nil, out)
+	return body.Reply(nil, out)
 }
 
 // allOffsets returns the table of consumer offsets. Java: AdminBrokerProcessor.getAllConsumerOffset.
@@ -124,5 +124,5 @@ func (h *Handlers) allOffsets(*mux.Request) (*protocol.Command, error) {
 // allDelayOffsets returns how far each delay level is delivered.
 // Java: AdminBrokerProcessor.getAllDelayOffset.
 func (h *Handlers) allDelayOffsets(*mux.Request) (*protocol.Command, error) {
-	return replyJSON(nil, h.o.DelayOffsets())
+	return body.Reply(nil, h.o.DelayOffsets())
 }

@@ -74,7 +74,7 @@ func (h *Handlers) allGroups(r *mux.Request) (*protocol.Command, error) {
 			w.ForbiddenTable[c.GroupName] = bits
 		}
 	}
-	return replyJSON(header.GetAllSubscriptionGroupResponse{TotalGroupNum: total}, w)
+	return body.Reply(header.GetAllSubscriptionGroupResponse{TotalGroupNum: total}, w)
 }
 
 // groupConfig returns one group, which is made when that is allowed.
@@ -84,7 +84,7 @@ func (h *Handlers) groupConfig(_ *mux.Request, req *header.GetSubscriptionGroupC
 	if c == nil {
 		return nil, protocol.Errorf(protocol.SubscriptionGroupNotExist, "No group in this broker")
 	}
-	return replyJSON(nil, c)
+	return body.Reply(nil, c)
 }
 
 // deleteGroup deletes a group and, when asked to, its offsets.
@@ -110,5 +110,5 @@ func (h *Handlers) groupForbidden(_ *mux.Request, req *header.UpdateGroupForbidd
 		}
 	}
 	readable := h.o.Groups.Forbidden(req.Group, req.Topic)&group.ForbidRead == 0
-	return replyJSON(nil, body.GroupForbidden{Group: req.Group, Readable: &readable, Topic: req.Topic})
+	return body.Reply(nil, body.GroupForbidden{Group: req.Group, Readable: &readable, Topic: req.Topic})
 }

@@ -195,15 +195,6 @@ const notSet = "not set any response code"
 
 func success() *protocol.Command { return protocol.NewResponse(protocol.Success, "") }
 
-// replyJSON returns a success with v as its body.
-func replyJSON(header, v any) (*protocol.Command, error) {
-	b, err := body.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return protocol.Reply(header, b), nil
-}
-
 // decode reads a request's body. Java answers an unreadable body with code 1 and an exception's text.
 func decode(r *mux.Request, v any) error {
 	if err := body.Unmarshal(r.Cmd.Body, v); err != nil {

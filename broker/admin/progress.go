@@ -36,7 +36,7 @@ func (h *Handlers) consumeTimeSpan(_ *mux.Request, req *header.QueryConsumeTimeS
 		s.MinTimeStampStr, s.MaxTimeStampStr, s.ConsumeTimeStampStr = timeText(s.MinTimeStamp), timeText(s.MaxTimeStamp), timeText(s.ConsumeTimeStamp)
 		out.ConsumeTimeSpanSet = append(out.ConsumeTimeSpanSet, s)
 	}
-	return replyJSON(nil, out)
+	return body.Reply(nil, out)
 }
 
 // timeText is a time, ms, as Java's UtilAll.YYYY_MM_DD_HH_MM_SS_SSS writes it.
@@ -68,7 +68,7 @@ func (h *Handlers) correctionOffset(_ *mux.Request, req *header.QueryCorrectionO
 			least[int64(id)] = 1<<63 - 1
 		}
 	}
-	return replyJSON(nil, body.QueryCorrectionOffsetBody{CorrectionOffsets: least})
+	return body.Reply(nil, body.QueryCorrectionOffsetBody{CorrectionOffsets: least})
 }
 
 // cloneOffsets gives a group the offsets of another one. Without a topic it does so in all of the source
@@ -110,7 +110,7 @@ func (h *Handlers) brokerConsumeStats(_ *mux.Request, req *header.GetConsumeStat
 		}
 		out.ConsumeStatsList = append(out.ConsumeStatsList, map[string][]body.ConsumeStats{g.GroupName: list})
 	}
-	return replyJSON(nil, out)
+	return body.Reply(nil, out)
 }
 
 // maxUnits bounds the units of one QUERY_CONSUME_QUEUE.
@@ -134,7 +134,7 @@ func (h *Handlers) consumeQueue(_ *mux.Request, req *header.QueryConsumeQueueReq
 		}
 	}
 	if req.Index < q.Min() || req.Index >= q.Max() {
-		resp, err := replyJSON(nil, out) // Java leaves the body out, on which its own tool stumbles
+		resp, err := body.Reply(nil, out) // Java leaves the body out, on which its own tool stumbles
 		if err == nil {
 			resp.Remark = fmt.Sprintf("Index %d of %d@%s is not exist!", req.Index, req.QueueID, req.Topic)
 		}
@@ -149,7 +149,7 @@ func (h *Handlers) consumeQueue(_ *mux.Request, req *header.QueryConsumeQueueReq
 		u := consumequeue.GetUnit(units[i*consumequeue.UnitSize:])
 		out.QueueData = append(out.QueueData, body.ConsumeQueueData{PhysicOffset: u.PhysicalOffset, PhysicSize: u.Size, TagsCode: u.TagsCode})
 	}
-	resp, err := replyJSON(nil, out)
+	resp, err := body.Reply(nil, out)
 	if err == nil {
 		resp.Remark = notSet
 	}

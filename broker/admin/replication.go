@@ -9,7 +9,7 @@ import (
 // haStatus shows the replication of a broker that has no slaves, as none can connect yet.
 // Java: AdminBrokerProcessor.getBrokerHaStatus.
 func (h *Handlers) haStatus(*mux.Request) (*protocol.Command, error) {
-	return replyJSON(nil, body.HARuntimeInfo{Master: true, MasterCommitLogMaxOffset: h.o.Runtime().CommitLogMax})
+	return body.Reply(nil, body.HARuntimeInfo{Master: true, MasterCommitLogMaxOffset: h.o.Runtime().CommitLogMax})
 }
 
 // epochCache refuses as a broker without a controller does. Java: AdminBrokerProcessor.getBrokerEpochCache.

@@ -62,7 +62,7 @@ func (h *Handlers) runtimeInfo(*mux.Request) (*protocol.Command, error) {
 	kv["brokerActive"] = strconv.FormatBool(rt.Active)
 	kv["startAcceptSendRequestTimeStamp"] = itoa(rt.AcceptSendFrom)
 	h.putTimer(kv)
-	return replyJSON(nil, body.KVTable{Table: kv})
+	return body.Reply(nil, body.KVTable{Table: kv})
 }
 
 // versionDesc names protocol.Version. Java: MQVersion.getVersionDesc.

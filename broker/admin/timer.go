@@ -58,7 +58,7 @@ func (h *Handlers) timerCheckPoint(*mux.Request) (*protocol.Command, error) {
 	if h.o.Timer == nil {
 		return nil, protocol.Errorf(protocol.SystemError, "The checkpoint is null")
 	}
-	return replyBody(h.o.Timer.Checkpoint()), nil
+	return protocol.Reply(nil, h.o.Timer.Checkpoint()), nil
 }
 
 // timerMetrics tells how many messages of each topic wait. Java: AdminBrokerProcessor.getTimerMetrics.
@@ -66,13 +66,7 @@ func (h *Handlers) timerMetrics(*mux.Request) (*protocol.Command, error) {
 	if h.o.Timer == nil {
 		return nil, protocol.Errorf(protocol.SystemError, "The timer message store is null")
 	}
-	return replyBody(h.o.Timer.Metrics()), nil
-}
-
-func replyBody(b []byte) *protocol.Command {
-	resp := protocol.NewResponse(protocol.Success, "")
-	resp.Body = b
-	return resp
+	return protocol.Reply(nil, h.o.Timer.Metrics()), nil
 }
 
 // putTimer adds the timer's figures; without a timer they are zero, as with Java.

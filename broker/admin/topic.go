@@ -162,7 +162,7 @@ func (h *Handlers) allTopics(r *mux.Request) (*protocol.Command, error) {
 			w.TopicQueueMappingDetailMap[c.TopicName] = raw
 		}
 	}
-	return replyJSON(header.GetAllTopicConfigResponse{TotalTopicNum: &total}, w)
+	return body.Reply(header.GetAllTopicConfigResponse{TotalTopicNum: &total}, w)
 }
 
 // topicConfig returns one topic, and with lo=true its queue mapping if it is static.
@@ -176,10 +176,10 @@ func (h *Handlers) topicConfig(r *mux.Request, req *header.GetTopicConfigRequest
 	if lo, _ := r.Cmd.Ext.Get("lo"); strings.EqualFold(lo, "true") {
 		out.MappingDetail = h.o.Mappings.Get(req.Topic)
 	}
-	return replyJSON(nil, out)
+	return body.Reply(nil, out)
 }
 
 // systemTopics lists the broker's own topics. Java: AdminBrokerProcessor.getSystemTopicListFromBroker.
 func (h *Handlers) systemTopics(*mux.Request) (*protocol.Command, error) {
-	return replyJSON(nil, body.TopicList{TopicList: h.o.Topics.SystemTopics()})
+	return body.Reply(nil, body.TopicList{TopicList: h.o.Topics.SystemTopics()})
 }

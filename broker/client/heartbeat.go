@@ -123,7 +123,7 @@ func (h *Handlers) consumerList(_ *mux.Request, req *header.GetConsumerListByGro
 	if len(ids) == 0 {
 		return nil, protocol.Errorf(protocol.SystemError, "no consumer for this group, %s", req.ConsumerGroup)
 	}
-	return replyBody(body.GetConsumerListByGroupResponseBody{ConsumerIDList: ids})
+	return body.Reply(nil, body.GetConsumerListByGroupResponseBody{ConsumerIDList: ids})
 }
 
 func decodeBody(r *mux.Request, into any) error {
@@ -134,12 +134,4 @@ func decodeBody(r *mux.Request, into any) error {
 		return protocol.Errorf(protocol.SystemError, "cannot decode the body of request code %d: %v", r.Cmd.Code, err)
 	}
 	return nil
-}
-
-func replyBody(v any) (*protocol.Command, error) {
-	b, err := body.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return protocol.Reply(nil, b), nil
 }

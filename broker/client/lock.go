@@ -13,7 +13,7 @@ func (h *Handlers) lock(r *mux.Request) (*protocol.Command, error) {
 	if err := decodeBody(r, &req); err != nil {
 		return nil, err
 	}
-	return replyBody(body.LockBatchResponseBody{LockOKMQSet: h.o.Locks.LockBatch(req.ConsumerGroup, req.MQSet, req.ClientID)})
+	return body.Reply(nil, body.LockBatchResponseBody{LockOKMQSet: h.o.Locks.LockBatch(req.ConsumerGroup, req.MQSet, req.ClientID)})
 }
 
 // unlock gives locks of queues up. Java: AdminBrokerProcessor.unlockBatchMQ.

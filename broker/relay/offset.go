@@ -52,7 +52,7 @@ func (r *Relay) resetHere(h *header.ResetOffsetRequest) (*protocol.Command, erro
 	for q, at := range out.OffsetTable {
 		r.o.Offsets.AssignReset(h.Group, h.Topic, q.QueueID, at)
 	}
-	return replyJSON(out)
+	return body.Reply(nil, out)
 }
 
 // resetThere tells the group's consumers where to go on. Java: Broker2Client.resetOffset.
@@ -95,7 +95,7 @@ func (r *Relay) resetThere(h *header.ResetOffsetRequest, forCPP bool) (*protocol
 	for _, ch := range g.Channels {
 		mux.Send(ch.Conn, push)
 	}
-	return replyJSON(out)
+	return body.Reply(nil, out)
 }
 
 // allReset refuses a group with a client that is too old to be asked for offsets or told of others. Java looks at
@@ -150,7 +150,7 @@ func (r *Relay) consumerStatus(_ *mux.Request, h *header.GetConsumerStatusReques
 		})
 	}
 	asked.Wait()
-	resp, err := replyJSON(out)
+	resp, err := body.Reply(nil, out)
 	if err == nil {
 		resp.Remark = "not set any response code" // as Java's
 	}
@@ -171,12 +171,4 @@ func (r *Relay) statusOf(ch *session.Channel, h *header.GetConsumerStatusRequest
 		return nil, err
 	}
 	return status.MessageQueueTable, nil
-}
-
-func replyJSON(v any) (*protocol.Command, error) {
-	b, err := body.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return protocol.Reply(nil, b), nil
 }

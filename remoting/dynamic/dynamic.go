@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"github.com/skylarkmq/skylark/remoting/properties"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 )
 
-// File is the name of the file of overrides: in the folder config of a broker's store, and beside a name
+// File is the name of the file of overrides: in the folder skylark of a broker's store, and beside a name
 // server's kvConfigPath.
 const File = "skylarkOverrides.properties"
 
@@ -118,8 +120,62 @@ func (a Allowed) Load(text []byte, targets ...any) (loaded *properties.Propertie
 	return loaded, append(warnings, properties.Bind(loaded, targets...)...), nil
 }
 
-// Merge returns overrides with changes, which go before.
-func Merge(overrides, changes *properties.Properties) *properties.Properties {
+// Restore is Load of the file of overrides, which read (fsys.ReadConfig) finds at path. It logs what it found; without
+// a file the overrides are empty.
+func (a Allowed) Restore(path string, log zerolog.Logger, read func(string, zerolog.Logger, func([]byte) error) (bool, error), targets ...any) (*properties.Properties, error) {
+	loaded, warnings := &properties.Properties{}, []string(nil)
+	_, err := read(path, log, func(text []byte) (err error) {
+		loaded, warnings, err = a.Load(text, targets...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot load what was changed at run time: %w", err)
+	}
+	for _, w := range warnings {
+		log.Warn().Str("file", path).Msg(w)
+	}
+	for key, value := range loaded.All() {
+		log.Info().Str("file", File).Msgf("changed at run time: %s=%s", key, value)
+	}
+	return loaded, nil
+}
+
+// Request is a change of the configuration that is asked for, and where it is kept.
+type Request struct {
+	Body      []byte
+	BlackList string
+	Known     properties.Keys
+	Overrides *properties.Properties // those that there are
+	Path      string                 // of their file
+	Write     func(path string, text []byte) error
+	Log       zerolog.Logger
+}
+
+// Update gives targets, which are copies of what is in use, the changes that the body of a request asks for, by the
+// rules of Parse, and has write keep overrides, with the changes, at path. It logs why a request is refused; targets
+// are of no use then. Without changes, merged is nil. Java: AdminBrokerProcessor.updateBrokerConfig.
+func (a Allowed) Update(r Request, targets ...any) (changes, merged *properties.Properties, err error) {
+	if changes, err = a.Parse(r.Body, r.BlackList, r.Known); err != nil {
+		r.Log.Warn().Err(err).Msg("a change of the configuration is refused")
+		return nil, nil, err
+	}
+	if changes.Len() == 0 {
+		return changes, nil, nil
+	}
+	if wrong := properties.Bind(changes, targets...); len(wrong) > 0 {
+		r.Log.Warn().Strs("why", wrong).Msg("a change of the configuration is refused")
+		return nil, nil, protocol.Errorf(protocol.InvalidParameter, "Can not update config: %s", wrong[0])
+	}
+	merged = merge(r.Overrides, changes)
+	if err = r.Write(r.Path, fileText(merged)); err != nil {
+		r.Log.Error().Err(err).Msg("cannot store a change of the configuration, nothing is changed")
+		return nil, nil, fmt.Errorf("can not update config, it cannot be stored: %w", err)
+	}
+	return changes, merged, nil
+}
+
+// merge returns overrides with changes, which go before.
+func merge(overrides, changes *properties.Properties) *properties.Properties {
 	out := &properties.Properties{}
 	for _, p := range []*properties.Properties{overrides, changes} {
 		for key, value := range p.All() {
@@ -134,7 +190,7 @@ const header = `# Set at run time (mqadmin updateBrokerConfig, updateNamesrvConf
 # stopped.
 `
 
-// Text returns the file of overrides.
-func Text(overrides *properties.Properties) []byte {
+// fileText returns the file of overrides.
+func fileText(overrides *properties.Properties) []byte {
 	return []byte(header + properties.Escape(overrides))
 }

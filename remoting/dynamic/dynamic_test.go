@@ -38,7 +38,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		var o options
-		loaded, warnings, err := rules().Load(Text(p), &o)
+		loaded, warnings, err := rules().Load(fileText(p), &o)
 		require.NoError(t, err)
 		require.Empty(t, warnings)
 		require.Equal(t, maps.Collect(p.All()), maps.Collect(loaded.All()))
@@ -50,7 +50,7 @@ func TestOverridesAreMergedAndChecked(t *testing.T) {
 	require.NoError(t, err)
 	second, err := rules().Parse([]byte("level=4\ntraceOn=TRUE"), "", nil)
 	require.NoError(t, err)
-	text := Text(Merge(first, second))
+	text := fileText(merge(first, second))
 	o := options{Fixed: "kept"}
 	_, warnings, err := rules().Load(append(text, "fixed=changed\nlevle=5\n"...), &o)
 	require.NoError(t, err)

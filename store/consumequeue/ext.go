@@ -213,17 +213,9 @@ func (q *Queue) writeExt(touched func(string, bool)) error {
 		path, base := q.extPath(pos)
 		n := min(int64(len(buf)), base+q.c.ExtFileSize-pos)
 		created := !known || last != base
-		if created {
-			q.c.Handles.Forget(path)
-		}
-		err := q.c.Handles.Use(path, true, q.c.ExtFileSize, func(f fsys.File) error {
-			_, err := f.WriteAt(buf[:n], pos-base)
+		if err := q.c.writePiece(path, q.c.ExtFileSize, pos-base, buf[:n], created, touched); err != nil {
 			return err
-		})
-		if err != nil {
-			return fmt.Errorf("cannot write %s at %d: %w", path, pos-base, err)
 		}
-		touched(path, created)
 		q.mu.Lock()
 		if !q.ext.known {
 			q.ext.first = base

@@ -354,8 +354,6 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bo
 		if err := q.c.FS.MkdirAll(q.dir()); err != nil {
 			return fmt.Errorf("cannot make folder of queue %s-%d: %w", q.Topic, q.ID, err)
 		}
-		path, _ := q.path(pos)
-		q.c.Handles.Forget(path)
 		if err := q.preBlank(pos, touched); err != nil {
 			return err
 		}
@@ -366,17 +364,9 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bo
 		q.mu.Lock()
 		created := q.hasFile != base
 		q.mu.Unlock()
-		if created { // a reader of a deleted topic of that name may have left its file open
-			q.c.Handles.Forget(path)
-		}
-		err := q.c.Handles.Use(path, true, q.c.FileSize, func(f fsys.File) error {
-			_, err := f.WriteAt(buf[:n], pos-base)
+		if err := q.c.writePiece(path, q.c.FileSize, pos-base, buf[:n], created, touched); err != nil {
 			return err
-		})
-		if err != nil {
-			return fmt.Errorf("cannot write %s at %d: %w", path, pos-base, err)
 		}
-		touched(path, created)
 		q.mu.Lock()
 		if q.hasFile < 0 {
 			q.firstFile = base
@@ -386,6 +376,23 @@ func (q *Queue) write(buf []byte, pos int64, begin bool, touched func(string, bo
 		buf = buf[n:]
 		pos += n
 	}
+	return nil
+}
+
+// writePiece writes b at a position of a file of size bytes, which is made where it is not there; created says that it
+// is not known.
+func (c *Config) writePiece(path string, size, at int64, b []byte, created bool, touched func(string, bool)) error {
+	if created { // a reader of a deleted topic of that name may have left its file open
+		c.Handles.Forget(path)
+	}
+	err := c.Handles.Use(path, true, size, func(f fsys.File) error {
+		_, err := f.WriteAt(b, at)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("cannot write %s at %d: %w", path, at, err)
+	}
+	touched(path, created)
 	return nil
 }
 
@@ -400,15 +407,7 @@ func (q *Queue) preBlank(pos int64, touched func(string, bool)) error {
 	for i := 0; i < len(blank); i += UnitSize {
 		PutUnit(blank[i:], Unit{0, preBlankSize, 0})
 	}
-	err := q.c.Handles.Use(path, true, q.c.FileSize, func(f fsys.File) error {
-		_, err := f.WriteAt(blank, 0)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	touched(path, true)
-	return nil
+	return q.c.writePiece(path, q.c.FileSize, 0, blank, true, touched)
 }
 
 // Deleted reports whether the queue was deleted: it takes no more units.
