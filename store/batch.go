@@ -59,12 +59,12 @@ func (s *Store) entry(q *consumequeue.Queue, r *message.Record) consumequeue.Bat
 	return u
 }
 
-// same reports whether u, as coverAt returns it, is the unit of a record.
-func (s *Store) same(q *consumequeue.Queue, u consumequeue.BatchUnit, r *message.Record) bool {
+// sameUnit reports whether there, as coverAt returns it, is the unit of a record, as entry returns it.
+func sameUnit(q *consumequeue.Queue, there, u consumequeue.BatchUnit) bool {
 	if q.Batch() {
-		return u == s.entry(q, r)
+		return there == u
 	}
-	return u.Unit == s.unit(r)
+	return there.Unit == u.Unit
 }
 
 // InnerMessages returns how many messages a record of a batch queue holds. Java: CommitLog.getMessageNum.

@@ -21,9 +21,15 @@ type Damage struct {
 
 // Damaged returns the damage that the start has come upon. It looks only at what may differ from the last
 // checkpoint: `skylark store check` looks at everything.
-func (s *Store) Damaged() []Damage { return s.damaged }
+func (s *Store) Damaged() []Damage {
+	s.damageMu.Lock()
+	defer s.damageMu.Unlock()
+	return slices.Clone(s.damaged)
+}
 
 func (s *Store) noteDamage(d Damage) {
+	s.damageMu.Lock()
+	defer s.damageMu.Unlock()
 	for _, known := range s.damaged {
 		if known.From == d.From {
 			return
@@ -52,7 +58,9 @@ func (w *walker) next() (message.Record, bool, error) {
 		r, _, ok := w.sc.Next()
 		if ok {
 			w.newest = max(w.newest, r.StoreTimestamp)
-			w.s.o.Progress.at(w.sc.At())
+			if w.end < 0 {
+				w.s.o.Progress.at(w.sc.At())
+			}
 			return r, w.end < 0 || w.sc.At() <= w.end, nil
 		}
 		at := w.sc.At()
@@ -116,17 +124,16 @@ func IsFiller(r *message.Record) bool {
 }
 
 // noteFiller remembers a record that stands for lost ones.
-func (s *Store) noteFiller(r *message.Record) {
-	if !IsFiller(r) {
-		return
-	}
-	if n := len(s.fillers); n == 0 || s.fillers[n-1].From < r.PhysicalOffset {
-		s.fillers = append(s.fillers, Damage{From: r.PhysicalOffset, To: r.PhysicalOffset + int64(r.Size)})
+func (s *Store) noteFiller(from, to int64) {
+	if n := len(s.fillers); n == 0 || s.fillers[n-1].From < from {
+		s.fillers = append(s.fillers, Damage{From: from, To: to})
 	}
 }
 
 // hole returns where records were lost between two physical offsets, and how many there may have been.
 func (s *Store) hole(from, to int64) (at, room int64) {
+	s.damageMu.Lock()
+	defer s.damageMu.Unlock()
 	for _, d := range slices.Concat(s.damaged, s.fillers) {
 		if d.From >= from && d.To <= to {
 			if room == 0 {

@@ -41,7 +41,8 @@
 // The CommitLog alone is the truth; ConsumeQueues are derived. The checkpoint is written only when all
 // that it names is durable: CommitLog first, then ConsumeQueues, then the checkpoint. Recovery scans the
 // CommitLog from the checkpoint, cuts it at the first record that is not whole and zeroes what follows,
-// and puts the missing units back. It changes nothing that a second run would not find and do again.
+// and puts the missing units back. It changes nothing that a second run would not find and do again. Both walks
+// use all cores, over parts of files that are put together in order (commitlog/verify.go, walk.go).
 // Retention removes files from the front, one by one, and only what recovery would not read: records that
 // are durable and that durable units point to. A log file is renamed into the trash, durably, before it is
 // shortened and deleted there, when its last reader has left. What a crash leaves in the trash goes at the

@@ -44,22 +44,20 @@ func (s *Store) dispatchLights(r *Rec, lights []Light) {
 	}
 }
 
-// eachLight calls fn for each light queue that a record of q is in, with the record as it is seen there. Records of
-// batch queues are in none: Java gives them offsets and does not dispatch them.
-func (s *Store) eachLight(q *consumequeue.Queue, r *message.Record, fn func(q *consumequeue.Queue, r *message.Record) error) error {
+// eachLight calls fn with the unit that a record of q has in each light queue it is in. Records of batch queues are in
+// none: Java gives them offsets and does not dispatch them.
+func (s *Store) eachLight(q *consumequeue.Queue, r *message.Record, fn func(light *consumequeue.Queue, u consumequeue.BatchUnit)) {
 	if q.Batch() {
-		return nil
+		return
 	}
-	var err error
 	r.EachLight(func(name string, offset int64) bool {
 		if light := s.LightQueue(name); light != q && !light.Batch() {
-			seen := *r
-			seen.QueueOffset = offset
-			err = fn(light, &seen)
+			u := s.entry(light, r)
+			u.Base = offset
+			fn(light, u)
 		}
-		return err == nil
+		return true
 	})
-	return err
 }
 
 // pointsLight is the end of points for a queue of a topic that has a light queue's name, which may have messages of

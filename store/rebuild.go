@@ -1,7 +1,6 @@
 package store
 
 import (
-	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 )
 
@@ -31,11 +30,11 @@ func (s *Store) rebuild(queues map[*consumequeue.Queue]bool) (int, error) {
 	}
 	s.o.Progress.begin(StepRebuild, s.log.Min(), s.log.End()-s.log.Min())
 	b := rebuilder{s: s, strays: map[*consumequeue.Queue]stray{}}
-	err := s.each(s.log.Min(), func(q *consumequeue.Queue, r *message.Record) error {
+	err := s.each(s.log.Min(), func(q *consumequeue.Queue, u consumequeue.BatchUnit) error {
 		if !queues[q] {
 			return nil
 		}
-		return b.place(q, r)
+		return b.place(q, u)
 	})
 	for q := range b.strays {
 		b.leave(q)
@@ -43,40 +42,40 @@ func (s *Store) rebuild(queues map[*consumequeue.Queue]bool) (int, error) {
 	return b.added, err
 }
 
-func (b *rebuilder) place(q *consumequeue.Queue, r *message.Record) error {
+func (b *rebuilder) place(q *consumequeue.Queue, u consumequeue.BatchUnit) error {
 	next, s := q.Max(), b.s
 	last, waiting := b.strays[q]
 	switch {
-	case r.QueueOffset == next:
+	case u.Base == next:
 		b.leave(q)
-	case r.QueueOffset == 0: // the topic was deleted and made again
+	case u.Base == 0: // the topic was deleted and made again
 		delete(b.strays, q)
 		if err := q.Reset(); err != nil {
 			return err
 		}
-	case r.QueueOffset > next && s.bridge(q, r.QueueOffset-next, r.PhysicalOffset):
+	case u.Base > next && s.bridge(q, u.Base-next, u.PhysicalOffset):
 		b.leave(q)
 	case q.Min() == next && !waiting: // its first messages are gone
-		q.Begin(r.QueueOffset)
-	case waiting && r.QueueOffset == last.unit.End(): // the two agree
+		q.Begin(u.Base)
+	case waiting && u.Base == last.unit.End(): // the two agree
 		if err := b.moveTo(q, last.queueOffset, last.unit.PhysicalOffset); err != nil {
 			return err
 		}
 		if err := b.accept(q, last); err != nil {
 			return err
 		}
-	case waiting && r.QueueOffset == next+int64(last.unit.Messages): // of the one in front only the number is wrong
+	case waiting && u.Base == next+int64(last.unit.Messages): // of the one in front only the number is wrong
 		last.unit.Base = next
 		if err := b.accept(q, last); err != nil {
 			return err
 		}
 	default:
 		b.leave(q)
-		b.strays[q] = stray{r.QueueOffset, s.entry(q, r)}
+		b.strays[q] = stray{u.Base, u}
 		return nil
 	}
 	b.added++
-	return s.restored(q, s.entry(q, r))
+	return s.restored(q, u)
 }
 
 // moveTo makes queueOffset the next one, by units that stand for what is missing; where that cannot be, the

@@ -92,12 +92,13 @@ func (s *Store) findEnd() (start, end int64, err error) {
 	s.o.Progress.begin(StepScan, start, s.log.FilesEnd()-start)
 	w := walker{s: s, sc: s.log.ScanAhead(start), end: -1}
 	defer w.sc.Close()
-	files := s.log.VerifyFiles(start, s.o.Progress.ahead)
-	defer files.Close()
+	parts := s.log.Verify(start, s.o.Progress.ahead)
+	defer parts.Close()
 	for {
-		if newest, ok := files.Whole(w.sc.At()); ok {
+		if end, newest, ok := parts.Whole(w.sc.At()); ok {
+			s.whole = append(s.whole, stretch{from: w.sc.At(), to: end, whole: true})
 			w.newest = max(w.newest, newest)
-			w.sc.Skip(w.sc.At() + s.log.FileSize())
+			w.sc.Skip(end)
 			continue
 		}
 		_, ok, err := w.next()
@@ -251,45 +252,17 @@ func (s *Store) points(q *consumequeue.Queue, offset int64, u consumequeue.Unit)
 	return int32(binary.BigEndian.Uint32(head[12:])) == q.ID && int64(binary.BigEndian.Uint64(head[20:])) == offset, nil
 }
 
-// each calls fn for the records from start on that have units, with their queues; for one that is in light queues
-// too once more with each of them, as it is seen there.
-func (s *Store) each(start int64, fn func(q *consumequeue.Queue, r *message.Record) error) error {
-	w := walker{s: s, sc: s.log.ScanAhead(start), end: s.log.End(), known: map[int64]int64{}}
-	defer w.sc.Close()
-	w.sc.Trust(s.verifiedFrom)
-	for _, d := range s.damaged {
-		w.known[d.From] = d.To
-	}
-	for {
-		r, ok, err := w.next()
-		if err != nil || !ok {
-			return err
-		}
-		if t := r.SysFlag & message.SysFlagTransaction; t == message.SysFlagPrepared || t == message.SysFlagRollback || r.QueueID < 0 {
-			s.noteFiller(&r)
-			continue
-		}
-		q := s.Queue(r.Topic, r.QueueID)
-		if err := fn(q, &r); err != nil {
-			return err
-		}
-		if err := s.eachLight(q, &r, fn); err != nil {
-			return err
-		}
-	}
-}
-
 // redispatch adds the units of all records from start on that the queues do not have, and returns how many. A
 // queue that misses units in front of start is built anew.
 func (s *Store) redispatch(start int64) (added int, err error) {
 	s.o.Progress.begin(StepDispatch, start, s.log.End()-start)
 	gaps := map[*consumequeue.Queue]bool{}
 	units := unitWindows{}
-	err = s.each(start, func(q *consumequeue.Queue, r *message.Record) error {
+	err = s.each(start, func(q *consumequeue.Queue, u consumequeue.BatchUnit) error {
 		if gaps[q] {
 			return nil
 		}
-		done, gap, err := s.restore(q, r, units)
+		done, gap, err := s.restore(q, u, units)
 		if done {
 			added++
 		}
@@ -337,42 +310,42 @@ func (w unitWindows) at(q *consumequeue.Queue, n int64) (consumequeue.Unit, bool
 }
 
 // restore adds the unit of one record unless it is there. gap reports that the queue does not fit the record.
-func (s *Store) restore(q *consumequeue.Queue, r *message.Record, units unitWindows) (added, gap bool, err error) {
+func (s *Store) restore(q *consumequeue.Queue, u consumequeue.BatchUnit, units unitWindows) (added, gap bool, err error) {
 	switch next := q.Max(); {
-	case r.QueueOffset < next:
-		u, ok, err := units.coverAt(q, r.QueueOffset)
-		if err != nil || !ok || u.PhysicalOffset > r.PhysicalOffset || s.same(q, u, r) && r.PhysicalOffset < s.cp.logicsPhysicalOffset {
+	case u.Base < next:
+		there, ok, err := units.coverAt(q, u.Base)
+		if err != nil || !ok || there.PhysicalOffset > u.PhysicalOffset || sameUnit(q, there, u) && u.PhysicalOffset < s.cp.logicsPhysicalOffset {
 			return false, false, err // there, or of a topic deleted before this one
 		}
-		if u.PhysicalOffset == r.PhysicalOffset { // a crash tore it, or it is not known to be durable
+		if there.PhysicalOffset == u.PhysicalOffset { // a crash tore it, or it is not known to be durable
 			if q.Dirty() {
 				if err := s.writeUnits(); err != nil {
 					return false, false, err
 				}
 			}
-			path, err := q.Cut(r.QueueOffset, r.PhysicalOffset)
+			path, err := q.Cut(u.Base, u.PhysicalOffset)
 			if err != nil {
 				return false, false, err
 			}
 			s.touched[path] = true // the file's name may stand in the page cache alone
 			break
 		}
-		if r.QueueOffset > 0 {
+		if u.Base > 0 {
 			return false, true, nil
 		}
 		// The topic was deleted and made again: what the queue holds is of its former life.
 		if err := q.Reset(); err != nil {
 			return false, false, err
 		}
-	case r.PhysicalOffset < q.MaxPhysical():
+	case u.PhysicalOffset < q.MaxPhysical():
 		return false, false, nil // of a former life of the topic
-	case r.QueueOffset > next && !s.bridge(q, r.QueueOffset-next, r.PhysicalOffset):
+	case u.Base > next && !s.bridge(q, u.Base-next, u.PhysicalOffset):
 		return false, true, nil
 	}
 	if len(units) > 0 {
 		delete(units, q) // from here on it differs
 	}
-	return true, false, s.restored(q, s.entry(q, r))
+	return true, false, s.restored(q, u)
 }
 
 func (s *Store) restored(q *consumequeue.Queue, u consumequeue.BatchUnit) error {

@@ -73,6 +73,8 @@ type Store struct {
 	cleanStop   bool // the last stop was clean
 	// verifiedFrom is from where on the start has looked at all records with their checksums.
 	verifiedFrom int64
+	whole        []stretch // of the log in which the start has found whole records only, in order
+	damageMu     sync.Mutex
 	damaged      []Damage // written by recovery only
 	fillers      []Damage // what stands where damage was repaired
 	cpFile       fsys.File

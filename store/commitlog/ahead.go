@@ -1,5 +1,7 @@
 package commitlog
 
+import "sync"
+
 // A Scanner that reads ahead has a piece of the log in hand and reads the one behind it meanwhile.
 
 const (
@@ -18,6 +20,20 @@ type piece struct {
 	done chan struct{}
 }
 
+// pieces is memory for pieces: recovery looks at many parts of the log one behind the other.
+var pieces = sync.Pool{New: func() any {
+	b := make([]byte, headroom+aheadPiece)
+	return &b
+}}
+
+func newPiece() []byte { return *pieces.Get().(*[]byte) }
+
+func freePiece(b []byte) {
+	if b != nil {
+		pieces.Put(&b)
+	}
+}
+
 // ScanAhead is Scan for a long walk. Close must be called.
 func (l *Log) ScanAhead(offset int64) *Scanner {
 	s := l.Scan(offset)
@@ -25,12 +41,16 @@ func (l *Log) ScanAhead(offset int64) *Scanner {
 	return s
 }
 
-// Close waits for what is being read.
+// Close waits for what is being read. What Next has returned is no longer valid then.
 func (s *Scanner) Close() {
 	if s.coming != nil {
 		<-s.coming.done
+		freePiece(s.coming.mem)
 		s.coming = nil
 	}
+	freePiece(s.spare)
+	freePiece(s.inHand)
+	s.spare, s.inHand, s.buf = nil, nil, nil
 }
 
 // fetch begins to read what follows the piece in hand.
@@ -43,7 +63,7 @@ func (s *Scanner) fetch() {
 	p := &piece{mem: s.spare, at: at, n: min(aheadPiece, f.Base+s.l.o.FileSize-at), done: make(chan struct{})}
 	s.spare = nil
 	if p.mem == nil {
-		p.mem = make([]byte, headroom+aheadPiece)
+		p.mem = newPiece()
 	}
 	s.coming = p
 	go func() {

@@ -93,7 +93,7 @@ func TestScanAheadReportsWhatCannotBeRead(t *testing.T) {
 	require.ErrorContains(t, s.Err(), "cannot scan the commit log")
 }
 
-func TestVerifierKnowsWholeFiles(t *testing.T) {
+func TestVerifierKnowsWholeParts(t *testing.T) {
 	dir, at := bigLog(t, 4)
 	// A byte of a body of the second file.
 	path := filepath.Join(dir, "commitlog", segment.Name(bigFile))
@@ -111,23 +111,26 @@ func TestVerifierKnowsWholeFiles(t *testing.T) {
 		}
 		newest = max(newest, r.StoreTimestamp)
 	}
-	v := l.VerifyFiles(0, func(int64) {})
+	v := l.Verify(0, func(int64) {})
 	defer v.Close()
-	got, ok := v.Whole(0)
+	end, got, ok := v.Whole(0)
 	require.True(t, ok)
 	require.Equal(t, newest, got)
-	_, ok = v.Whole(bigFile)
+	require.EqualValues(t, bigFile, end)
+	_, _, ok = v.Whole(bigFile)
 	require.False(t, ok, "it holds a record with a wrong checksum")
-	_, ok = v.Whole(2 * bigFile)
+	_, _, ok = v.Whole(2 * bigFile)
 	require.True(t, ok)
-	_, ok = v.Whole(3 * bigFile)
-	require.False(t, ok, "the last file is walked")
-	_, ok = v.Whole(at[1])
+	_, _, ok = v.Whole(3 * bigFile)
+	require.False(t, ok, "the last file is not full")
+	_, _, ok = v.Whole(4 * bigFile)
 	require.False(t, ok)
-	late := l.VerifyFiles(2*bigFile, func(int64) {})
+	late := l.Verify(2*bigFile, func(int64) {})
 	defer late.Close()
-	_, ok = late.Whole(0)
+	_, _, ok = late.Whole(0)
 	require.False(t, ok)
+	_, _, ok = late.Whole(at[len(at)-1])
+	require.False(t, ok, "it is not the first of its part")
 
 	// A checksum that is known to be right is not looked at.
 	s := l.Scan(0)

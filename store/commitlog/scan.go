@@ -136,10 +136,18 @@ func (s *Scanner) peek(n int64) ([]byte, error) {
 			size = aheadPiece
 		}
 		want := min(max(size, n), f.Base+s.l.o.FileSize-s.at)
-		if int64(cap(s.buf)) < want || s.ahead { // memory read ahead is given on
+		switch {
+		case s.ahead && want <= aheadPiece:
+			if s.inHand == nil {
+				s.inHand = newPiece()
+			}
+			s.buf = s.inHand[headroom : headroom+want]
+		case int64(cap(s.buf)) < want || s.ahead: // memory read ahead is given on
+			freePiece(s.inHand)
 			s.buf, s.inHand = make([]byte, want), nil
+		default:
+			s.buf = s.buf[:want]
 		}
-		s.buf = s.buf[:want]
 		s.base, from = s.at, 0
 		if err := s.l.files.ReadAt(s.buf, s.at); err != nil {
 			s.buf = nil

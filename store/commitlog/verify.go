@@ -1,52 +1,62 @@
 package commitlog
 
 import (
+	"bytes"
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/skylarkmq/skylark/remoting/message"
 )
 
-// Verifier looks through whole files of the log on several cores, ahead of a walk in order: recovery spends
-// its time on checksums and on copying from the page cache.
+// Verifier looks through parts of the log on several cores, ahead of a walk in order: recovery spends its time on
+// checksums and on copying from the page cache.
 type Verifier struct {
-	files   map[int64]*verified
+	l       *Log
+	parts   []*part // those that the walk has not passed, in order
 	stop    atomic.Bool
 	workers sync.WaitGroup
 	seen    func(bytes int64)
 }
 
-type verified struct {
-	done   chan struct{}
-	newest int64
-	whole  bool
+// part is a range of one file. Where its first record begins is known for the first one of a file alone; of any other
+// the one found counts only when the walk comes to it: a message may hold what looks like a record.
+type part struct {
+	from, to   int64
+	done       chan struct{}
+	first, end int64 // of the whole records that were found in it, one behind the other: from first up to end, at least to
+	newest     int64 // store timestamp, ms
+	whole      bool
 }
 
-// VerifyFiles begins to look through the files from offset on, but for the last one, which is seldom full.
-// Close ends it. seen is told, on several goroutines, of bytes that were looked through; it must be cheap.
-func (l *Log) VerifyFiles(from int64, seen func(bytes int64)) *Verifier {
-	v := &Verifier{files: map[int64]*verified{}, seen: seen}
-	var todo []int64
+// partSize is how much of the log is looked through at once; a var for tests.
+var partSize int64 = 16 << 20
+
+// Verify begins to look through the log from offset on, where a record or a file begins. Close ends it. seen is told,
+// on several goroutines, of bytes that were looked through; it must be cheap.
+func (l *Log) Verify(offset int64, seen func(bytes int64)) *Verifier {
+	v := &Verifier{l: l, seen: seen}
+	var parts []*part
 	for _, base := range l.FileStarts() {
-		if base >= from {
-			todo = append(todo, base)
+		end := base + l.o.FileSize
+		for from := max(base, offset); from < end; from += partSize {
+			parts = append(parts, &part{from: from, to: min(from+partSize, end), done: make(chan struct{})})
 		}
 	}
-	if len(todo) < 2 {
+	if len(parts) < 2 {
 		return v
 	}
-	todo = todo[:len(todo)-1]
-	next := make(chan int64, len(todo))
-	for _, base := range todo {
-		v.files[base] = &verified{done: make(chan struct{})}
-		next <- base
+	v.parts = parts
+	next := make(chan *part, len(parts))
+	for _, p := range parts {
+		next <- p
 	}
 	close(next)
-	for range min(runtime.GOMAXPROCS(0), len(todo)) {
+	for range min(runtime.GOMAXPROCS(0), len(parts)) {
 		v.workers.Go(func() {
-			for base := range next {
-				f := v.files[base]
-				f.newest, f.whole = v.look(l, base)
-				close(f.done)
+			for p := range next {
+				p.whole = !v.stop.Load() && v.look(p, p.from == offset || p.from%l.o.FileSize == 0)
+				close(p.done)
 			}
 		})
 	}
@@ -56,35 +66,79 @@ func (l *Log) VerifyFiles(from int64, seen func(bytes int64)) *Verifier {
 // seenEvery is how many bytes are told of at once.
 const seenEvery = 1 << 20
 
-// look reports whether a file holds whole records to its end, and the newest store timestamp, ms.
-func (v *Verifier) look(l *Log, base int64) (newest int64, whole bool) {
-	sc, told := l.ScanAhead(base), base
+// look reports whether whole records stand from the first that is found in p to its end.
+func (v *Verifier) look(p *part, begins bool) bool {
+	if !begins && !v.l.written(p.from) {
+		return false
+	}
+	sc := v.l.ScanAhead(p.from)
 	defer sc.Close()
+	if !begins && !sc.find(p.to) {
+		return false
+	}
+	p.first = sc.at
+	told := sc.at
 	defer func() { v.seen(sc.at - told) }()
-	for end := base + l.o.FileSize; sc.at < end && !v.stop.Load(); {
+	for sc.at < p.to && !v.stop.Load() {
 		if n := sc.at - told; n >= seenEvery {
 			v.seen(n)
 			told = sc.at
 		}
 		r, _, ok := sc.Next()
-		if !ok || r.PhysicalOffset >= end {
-			return newest, sc.at >= end
+		switch {
+		case !ok: // behind a filler it is the next file in which nothing stands
+			p.end = sc.at
+			return sc.at >= p.to
+		case r.PhysicalOffset >= p.to: // the record behind a filler
+			p.end = r.PhysicalOffset
+			return true
 		}
-		newest = max(newest, r.StoreTimestamp)
-		whole = sc.at == end
+		p.newest = max(p.newest, r.StoreTimestamp)
 	}
-	return newest, whole
+	p.end = sc.at
+	return sc.at >= p.to
 }
 
-// Whole waits for the file that begins at base and returns the newest store timestamp in it, ms. ok is
-// false when the file has to be walked: it is not whole, or no file of this Verifier.
-func (v *Verifier) Whole(base int64) (newest int64, ok bool) {
-	f := v.files[base]
-	if f == nil {
-		return 0, false
+// written reports whether anything but zeros stands at offset, 4 KiB wide: files are as long as they will ever be from
+// the beginning.
+func (l *Log) written(offset int64) bool {
+	b := make([]byte, min(4<<10, l.Left(offset)))
+	return l.files.ReadAt(b, offset) == nil && len(bytes.Trim(b, "\x00")) > 0
+}
+
+// find moves to the first whole record in front of offset to.
+func (s *Scanner) find(to int64) bool {
+	for s.at+message.MinRecord <= to {
+		b, err := s.peek(min(searchPiece, to-s.at))
+		if err != nil || b == nil {
+			return false
+		}
+		i := bytes.Index(b[4:], magicHead)
+		if i < 0 {
+			s.at += int64(len(b)) - 6 // a magic may lie across the pieces
+			continue
+		}
+		s.at += int64(i)
+		if _, ok := s.here(); ok {
+			return true
+		}
+		s.at++
 	}
-	<-f.done
-	return f.newest, f.whole
+	return false
+}
+
+// Whole waits for the part in which offset lies and reports whether its records begin there and are whole: then they
+// go on at end, and newest is their newest store timestamp, ms. Otherwise the log has to be walked there.
+func (v *Verifier) Whole(offset int64) (end, newest int64, ok bool) {
+	for len(v.parts) > 0 && offset >= v.parts[0].to {
+		v.parts = v.parts[1:]
+	}
+	if len(v.parts) == 0 || offset < v.parts[0].from {
+		return 0, 0, false
+	}
+	p := v.parts[0]
+	<-p.done
+	return p.end, p.newest, p.whole && p.first == offset
 }
 
 // Close ends the work and waits for it.
