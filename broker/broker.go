@@ -251,8 +251,8 @@ func (b *Broker) openHandlers() error {
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		Settings: settings.send, Store: b.store, Topics: b.topics, Mappings: b.mappings, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
-		BrokerName: o.BrokerName,
-		CountHalf:  func(topic string) { b.trans.CountHalf(topic) }})
+		BrokerName: o.BrokerName, Took: b.stats.PutTook,
+		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
 	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Settings: settings.pull,
 		Store: b.store, Topic: b.topics.Get, Mappings: b.mappings, Remote: b.call, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
