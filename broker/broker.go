@@ -256,7 +256,7 @@ func (b *Broker) openHandlers() error {
 	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Settings: settings.pull,
 		Store: b.store, Topic: b.topics.Get, Mappings: b.mappings, Remote: b.call, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
-		Filters: b.filters, Cold: b.coldControl(), ConsumeType: b.sessions.ConsumeType,
+		Filters: b.filters, Cold: b.coldControl(), ConsumeType: b.sessions.ConsumeType, Member: b.sessions.Member,
 		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get, Missed: b.stats.Miss})
 	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, Settings: settings.relay, StoreHost: message.HostOf(o.storeHost()),
 		Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions, Store: b.store, Put: b.sender.Put,
