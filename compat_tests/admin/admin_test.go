@@ -140,7 +140,8 @@ func (w *world) play(t *testing.T, run runner) {
 // leavesOut tells whether a step is not for this server or this tool.
 func (w *world) leavesOut(st *step) bool {
 	return slices.ContainsFunc(st.directives, func(d directive) bool {
-		return d.name == "not" && (!cluster.PeerIsJava() && strings.HasPrefix(d.value, "server:") || w.tool && strings.HasPrefix(d.value, "tool:"))
+		return d.name == "not" && (!cluster.PeerIsJava() && strings.HasPrefix(d.value, "server:") || w.tool && strings.HasPrefix(d.value, "tool:") ||
+			!w.tool && strings.HasPrefix(d.value, "stock:"))
 	})
 }
 
