@@ -54,7 +54,8 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	ns := cluster.StartNamesrv(t, cluster.Options{})
+	// What is changed at run time is kept beside this file, which otherwise is in the home folder.
+	ns := cluster.StartNamesrv(t, cluster.Options{ExtraConf: []string{"kvConfigPath=" + filepath.Join(t.TempDir(), "kvConfig.json")}})
 	conf := []string{"traceTopicEnable=true"}
 	for _, part := range []string{"authentication", "authorization"} { // for users and ACLs; nothing is checked
 		conf = append(conf, fmt.Sprintf("%sMetadataProvider=org.apache.rocketmq.auth.%[1]s.provider.Local%sMetadataProvider", part, strings.ToUpper(part[:1])+part[1:]))
@@ -222,6 +223,14 @@ func difference(want, got []string) string {
 // TestStockTool runs the stock mqadmin.
 func TestStockTool(t *testing.T) {
 	t.Parallel()
+	t.Cleanup(func() { // updateStaticTopic and remappingStaticTopic leave what they have done
+		for _, end := range []string{"before", "after"} {
+			left, _ := filepath.Glob("/tmp/Fixed-[0-9]*." + end)
+			for _, path := range left {
+				_ = os.Remove(path)
+			}
+		}
+	})
 	w := newWorld(t)
 	w.play(t, w.stock)
 }
