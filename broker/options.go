@@ -102,6 +102,7 @@ type Options struct {
 	LongPollingEnable                bool  `prop:"longPollingEnable"`
 	ShortPollingTimeMills            int64 `prop:"shortPollingTimeMills"`
 	LitePullMessageEnable            bool  `prop:"litePullMessageEnable"`
+	RejectPullConsumerEnable         bool  `prop:"rejectPullConsumerEnable"`
 	NotifyConsumerIdsChangedEnable   bool  `prop:"notifyConsumerIdsChangedEnable"`
 	ChannelExpiredTimeout            int64 `prop:"channelExpiredTimeout"`
 	FlushConsumerOffsetInterval      int32 `prop:"flushConsumerOffsetInterval"`

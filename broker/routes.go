@@ -109,6 +109,6 @@ func (b *Broker) runtime() admin.Runtime {
 	st, o := b.store.Stats(), b.store.Options()
 	return admin.Runtime{Active: true, RootDir: o.StorePathRootDir, CommitLogDirs: o.SplitPath(o.StorePathCommitLog),
 		ConsumeQueueDir: filepath.Join(o.StorePathRootDir, "consumequeue"), CommitLogMin: st.MinPhysical, CommitLogMax: st.MaxPhysical,
-		Flushed: st.Flushed, Dispatched: st.Dispatched, EarliestStoreTime: b.store.EarliestTime(), AppendLocked: b.store.Busy(),
+		Flushed: st.Flushed, Dispatched: st.Dispatched, EarliestStoreTime: b.store.EarliestTime(), AppendLocked: b.store.Busy(), LongestGet: b.store.Meters().LongestGet,
 		PutFailed: st.Failed, Refusal: st.Refusal, AcceptSendFrom: b.live.Load().StartAcceptSendRequest, DelayOffsets: b.scheduler.Offsets()}
 }

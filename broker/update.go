@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/skylarkmq/skylark/remoting/dynamic"
@@ -42,10 +44,12 @@ func (b *Broker) updateConfig(text []byte, from string) error {
 	return nil
 }
 
-// config lists the configuration of now.
+// config lists the configuration of now, and the keys that tools read of every broker. They are no settings here: no
+// slave is read from, no TLS is spoken, and the last is what exportMetrics takes for the number of CPUs.
 func (b *Broker) config() []properties.KV {
 	o := *b.live.Load()
-	return properties.List(&o, &o.Store)
+	return append(properties.List(&o, &o.Store), properties.KV{Key: "slaveReadEnable", Value: "false"}, properties.KV{Key: "useTLS", Value: "false"},
+		properties.KV{Key: "clientCallbackExecutorThreads", Value: strconv.Itoa(runtime.NumCPU())})
 }
 
 // version is that of the configuration: it grows with each update. Java: Configuration.dataVersion.

@@ -6,7 +6,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -298,4 +300,12 @@ func TestChangesComeTogether(t *testing.T) {
 	for _, key := range keys {
 		require.Equal(t, fmt.Sprint(1000+each-1), now[key])
 	}
+}
+
+// TestToolsFindTheKeysThatTheyRead, each once, among those that are no settings of ours.
+func TestToolsFindTheKeysThatTheyRead(t *testing.T) {
+	now, _ := shown(t, brokertest.Start(t).Dial(false))
+	require.Equal(t, "false", now["slaveReadEnable"])
+	require.Equal(t, "false", now["useTLS"])
+	require.Equal(t, strconv.Itoa(runtime.NumCPU()), now["clientCallbackExecutorThreads"])
 }

@@ -12,13 +12,15 @@ type Meters struct {
 	Recovery time.Duration
 	// Appends are how long rounds of writes took, Syncs how long making the CommitLog durable did.
 	Appends, Syncs latency.Snapshot
+	// LongestGet is how long one Get took at most.
+	LongestGet time.Duration
 	// IndexBehind is how many bytes of the log the index misses because it is being built.
 	IndexBehind int64
 }
 
 // Meters returns the figures of now.
 func (s *Store) Meters() Meters {
-	m := Meters{Recovery: s.o.Progress.Now().Took, Appends: s.appendTimes.Snapshot(), Syncs: s.syncTimes.Snapshot()}
+	m := Meters{Recovery: s.o.Progress.Now().Took, Appends: s.appendTimes.Snapshot(), Syncs: s.syncTimes.Snapshot(), LongestGet: s.longestGet.Load()}
 	if s.index != nil {
 		m.IndexBehind = s.index.Behind()
 	}

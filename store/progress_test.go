@@ -123,7 +123,7 @@ func TestFailedOpenEndsItsProgress(t *testing.T) {
 	require.Empty(t, o.Progress.Now().Step)
 }
 
-func TestMetersCountWritesAndSyncs(t *testing.T) {
+func TestMetersCountWritesSyncsAndReads(t *testing.T) {
 	o := testOptions(t.TempDir())
 	o.FlushDiskType = SyncFlush
 	s := open(t, o)
@@ -140,4 +140,8 @@ func TestMetersCountWritesAndSyncs(t *testing.T) {
 	require.EqualValues(t, 5, sum(st.Appends.Counts[:]))
 	require.GreaterOrEqual(t, sum(st.Syncs.Counts[:]), int64(5))
 	require.Positive(t, st.Syncs.Sum)
+	require.Zero(t, st.LongestGet)
+	_, _, err := s.Get(nil, GetRequest{Queue: s.Queue("A", 0), MaxMessages: 1})
+	require.NoError(t, err)
+	require.Positive(t, s.Meters().LongestGet)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sort"
 	"sync"
+	"time"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/commitlog"
@@ -81,6 +82,7 @@ func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
 	case r.Offset > res.MaxOffset:
 		res.Status, res.NextOffset = OffsetOverflowBadly, res.MaxOffset
 	default:
+		defer s.longestGet.Since(time.Now())
 		return s.collect(dst, r, res)
 	}
 	return dst, res, nil

@@ -89,6 +89,7 @@ type Store struct {
 	keeper  keeper
 
 	appendTimes, syncTimes latency.Histogram
+	longestGet             latency.Longest
 
 	tuning sync.Mutex // Tune
 

@@ -32,6 +32,8 @@ type Runtime struct {
 	EarliestStoreTime int64
 	// AppendLocked is for how long the append that runs now has been running (pageCacheLockTimeMills).
 	AppendLocked time.Duration
+	// LongestGet is how long reading messages for one pull took at most (getMessageEntireTimeMax).
+	LongestGet time.Duration
 	// PutFailed counts messages that could not be stored.
 	PutFailed int64
 	// Refusal says why no message is taken for want of disk space, "" when they are. Java shows nothing of the
@@ -54,7 +56,7 @@ func (h *Handlers) runtimeInfo(*mux.Request) (*protocol.Command, error) {
 	kv := map[string]string{}
 	rt := h.o.Runtime()
 	h.putTraffic(kv)
-	h.putTimes(kv, rt.PutFailed)
+	h.putTimes(kv, &rt)
 	putStore(kv, &rt)
 	putDisks(kv, &rt)
 	h.putLanes(kv)
@@ -99,16 +101,13 @@ func (h *Handlers) putTraffic(kv map[string]string) {
 var putClasses = [...]string{"[<=0ms]", "[0~10ms]", "[10~50ms]", "[50~100ms]", "[100~200ms]", "[200~500ms]", "[500ms~1s]", "[1~2s]", "[2~3s]",
 	"[3~4s]", "[4~5s]", "[5~10s]", "[10s~]"}
 
-// putTimes adds how long puts and gets take, unless they happen and nobody measures them.
-func (h *Handlers) putTimes(kv map[string]string, failed int64) {
-	kv["putMessageFailedTimes"] = itoa(failed)
+// putTimes adds how long puts and gets take.
+func (h *Handlers) putTimes(kv map[string]string, rt *Runtime) {
+	kv["putMessageFailedTimes"] = itoa(rt.PutFailed)
 	kv["dispatchMaxBuffer"] = "0" // Java never sets it
 	t := h.o.Stats.Times()
-	if total := h.o.Stats.Totals(); !t.Measured && total.PutMessages+total.Found+total.Missed > 0 {
-		return
-	}
 	kv["putMessageEntireTimeMax"] = itoa(t.PutMax.Milliseconds())
-	kv["getMessageEntireTimeMax"] = itoa(t.GetMax.Milliseconds())
+	kv["getMessageEntireTimeMax"] = itoa(rt.LongestGet.Milliseconds())
 	kv["putLatency99"] = fmt.Sprintf("%.2f", t.Put99)
 	kv["putLatency999"] = fmt.Sprintf("%.2f", t.Put999)
 	if t.PutClasses == nil {

@@ -161,20 +161,20 @@ func (c *Control) remove(r *mux.Request) (*protocol.Command, error) {
 	return protocol.NewResponse(protocol.Success, ""), nil
 }
 
-// info is the body of GET_COLD_DATA_FLOW_CTR_INFO.
+// info is the body of GET_COLD_DATA_FLOW_CTR_INFO, in Java's order, which mqadmin shows.
 type info struct {
-	GroupLimit  int64              `json:"cgColdReadThreshold"`
-	Limits      map[string]int64   `json:"configTable"`
-	All         int64              `json:"globalAcc"`
-	GlobalLimit int64              `json:"globalColdReadThreshold"`
 	Groups      map[string]*reader `json:"runtimeTable"`
+	Limits      map[string]int64   `json:"configTable"`
+	GroupLimit  int64              `json:"cgColdReadThreshold"`
+	GlobalLimit int64              `json:"globalColdReadThreshold"`
+	All         int64              `json:"globalAcc"`
 }
 
 func (c *Control) info(*mux.Request) (*protocol.Command, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.turn()
-	text, err := body.Marshal(info{c.o.GroupThreshold, c.limits, c.all, c.o.GlobalThreshold, c.groups})
+	text, err := body.Marshal(info{c.groups, c.limits, c.o.GroupThreshold, c.o.GlobalThreshold, c.all})
 	if err != nil {
 		return nil, err
 	}

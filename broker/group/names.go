@@ -29,6 +29,17 @@ const legalCharactersClass = "^[%|a-zA-Z0-9_-]+$"
 // IsSystem reports whether a group is the broker's own. Java: MixAll.isSysConsumerGroup.
 func IsSystem(group string) bool { return strings.HasPrefix(group, SystemPrefix) }
 
+// PullsFreely reports whether a group may pull although rejectPullConsumerEnable is on: those of brokers and tools.
+// Java: MixAll.isSysConsumerGroupPullMessage.
+func PullsFreely(group string) bool {
+	switch group {
+	case "DEFAULT_CONSUMER", "SCHEDULE_CONSUMER", "__MONITOR_CONSUMER", "CID_SYS_RMQ_TRANS",
+		Tools, FilterSrv, SelfTest, OnsHTTPProxy, OnsAPIPermission, OnsAPIOwner, OnsAPIPull:
+		return true
+	}
+	return IsSystem(group)
+}
+
 // ValidateName returns why a group cannot have this name, in Java's words, or "".
 // Java: TopicValidator.validateGroup.
 func ValidateName(name string) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/broker/filter"
+	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/mapping"
 	"github.com/skylarkmq/skylark/remoting/frame"
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -71,6 +72,8 @@ type Options struct {
 	// ConsumeType returns how a group says that it consumes, "" for one without consumers.
 	Cold        Cold
 	ConsumeType func(group string) body.ConsumeType
+	// Member reports whether a group's heartbeats came on the connection.
+	Member func(group string, conn mux.Conn) bool
 	// Count is told of messages given to a group, Missed of a look at a queue that found none.
 	Count  func(group, topic string, messages, bytes int)
 	Missed func()
@@ -88,6 +91,8 @@ type Settings struct {
 	// filterSupportRetry.
 	PropertyFilter     bool
 	FilterSupportRetry bool
+	// RejectPullConsumer is rejectPullConsumerEnable: only groups of push consumers may pull.
+	RejectPullConsumer bool
 }
 
 // Puller handles the pull codes.
@@ -156,6 +161,9 @@ func (p *Puller) handle(r *mux.Request) *protocol.Command {
 		return p.forward(r, logical, &h)
 	}
 	wanted, no := p.subscription(&h, group)
+	if no == nil {
+		no = p.rejected(r, &h)
+	}
 	if no != nil {
 		return no
 	}
@@ -269,6 +277,18 @@ func (p *Puller) subscription(h *header.PullMessageRequest, g *body.Subscription
 		return nil, unsupported(c.Filter.ExpressionType)
 	}
 	return p.byExpression(h.Topic, d), nil
+}
+
+// rejected refuses pull consumers, whose heartbeats are ignored, when they are not wanted. Those that were there
+// before stay. Java: PullMessageProcessor.processRequest.
+func (p *Puller) rejected(r *mux.Request, h *header.PullMessageRequest) *protocol.Command {
+	if !p.live.Load().RejectPullConsumer {
+		return nil
+	}
+	if kind := p.o.ConsumeType(h.ConsumerGroup); kind != "" && kind != body.ConsumeActively || p.o.Member(h.ConsumerGroup, r.Conn) || group.PullsFreely(h.ConsumerGroup) {
+		return nil
+	}
+	return refusal(0, protocol.SubscriptionNotExist, "the consumer's group info not exist, or the pull consumer is rejected by server.%s", faq)
 }
 
 // given returns the filter of the subscription in the request.

@@ -205,3 +205,28 @@ func TestTagExpressions(t *testing.T) {
 		}
 	}
 }
+
+func TestPullConsumersAreRejectedWhenTheyAreNotWanted(t *testing.T) {
+	b := brokertest.Start(t)
+	c, early := b.Dial(false), b.Dial(false)
+	put(t, c, "T", 0, "", "x")
+	beat := func(c *brokertest.Client, group, kind string) {
+		text := fmt.Sprintf(`{"clientID":"A","consumerDataSet":[{"groupName":%q,"consumeType":%q,"messageModel":"CLUSTERING","subscriptionDataSet":[{"topic":"T","subString":"*"}]}]}`, group, kind)
+		require.Equal(t, protocol.Success, c.Call(&protocol.Command{Code: protocol.HeartBeat, Body: []byte(text)}).Code)
+	}
+	pull := func(c *brokertest.Client, group string) *protocol.Command {
+		return c.Call(brokertest.PullRequest("T", 0, 0, "*", field("consumerGroup", group)))
+	}
+	beat(early, "early", "CONSUME_ACTIVELY")
+	require.Equal(t, protocol.Success, pull(c, "puller").Code)
+	resp := c.Call(&protocol.Command{Code: protocol.UpdateBrokerConfig, Body: []byte("rejectPullConsumerEnable=true\n")})
+	require.Equal(t, protocol.Success, resp.Code, resp.Remark)
+	beat(c, "puller", "CONSUME_ACTIVELY")
+	beat(c, "pusher", "CONSUME_PASSIVELY")
+	for group, want := range map[string]int32{"puller": protocol.SubscriptionNotExist, "early": protocol.SubscriptionNotExist, "pusher": protocol.Success,
+		"TOOLS_CONSUMER": protocol.Success, "CID_RMQ_SYS_x": protocol.Success} {
+		require.Equal(t, want, pull(c, group).Code, group)
+	}
+	require.Equal(t, protocol.Success, pull(early, "early").Code, "it was there before")
+	require.Contains(t, pull(c, "puller").Remark, "the consumer's group info not exist, or the pull consumer is rejected by server.\nSee ")
+}

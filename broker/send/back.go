@@ -3,6 +3,7 @@ package send
 import (
 	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -154,7 +155,7 @@ func (s *Sender) Put(m *message.Message, properties string, rec store.Rec, done 
 	rec.Size = int32(len(buf))
 	rec.Keys = b.addKeys(m.Topic, p.uniq, p.keys, p.tags)
 	b.Recs = append(b.Recs, rec)
-	b.done = done
+	b.done, b.at = done, time.Now()
 	if err := s.o.Store.Submit(&b.Group); err != nil {
 		s.give(b)
 		return err

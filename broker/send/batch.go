@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/skylarkmq/skylark/remoting/frame"
 	"github.com/skylarkmq/skylark/remoting/message"
@@ -21,6 +22,7 @@ type batch struct {
 	reqs []sent
 	text []byte // transaction ids and topics of reqs
 	done func(err error, recs []store.Rec)
+	at   time.Time // of its submission
 }
 
 // sent is one request of a batch.
@@ -94,7 +96,7 @@ func (s *Sender) submit(b *batch) {
 		s.give(b)
 		return
 	}
-	b.Impatient = true
+	b.Impatient, b.at = true, time.Now()
 	if err := s.o.Store.Submit(&b.Group); err != nil {
 		b.Appended(&b.Group, err)
 	}
@@ -104,6 +106,9 @@ func (s *Sender) submit(b *batch) {
 func (b *batch) Appended(_ *store.Group, err error) {
 	s := b.s
 	late := errors.Is(err, store.ErrFlushTimeout) // it is stored all the same
+	if (err == nil || late) && s.o.Took != nil {
+		s.o.Took(time.Since(b.at), max(len(b.reqs), 1))
+	}
 	if b.done != nil {
 		if late {
 			err = nil // whoever tried again would send it twice

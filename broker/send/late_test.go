@@ -1,6 +1,7 @@
 package send_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/skylarkmq/skylark/broker"
 	"github.com/skylarkmq/skylark/broker/brokertest"
 	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/fsys"
 )
@@ -37,6 +39,16 @@ func (f hangingFile) Datasync() error {
 	return f.File.Datasync()
 }
 
+// longestPut returns what the runtime information says, ms.
+func longestPut(t *testing.T, c *brokertest.Client) int64 {
+	t.Helper()
+	var info body.KVTable
+	require.NoError(t, body.Unmarshal(c.Call(&protocol.Command{Code: protocol.GetBrokerRuntimeInfo}).Body, &info))
+	ms, err := strconv.ParseInt(info.Table["putMessageEntireTimeMax"], 10, 64)
+	require.NoError(t, err)
+	return ms
+}
+
 // TestFlushDiskTimeout: the reply is a success in all but its code, since the message is stored.
 func TestFlushDiskTimeout(t *testing.T) {
 	disk := hanging{goOn: make(chan struct{})}
@@ -50,6 +62,7 @@ func TestFlushDiskTimeout(t *testing.T) {
 	require.Equal(t, "0", brokertest.Field(t, resp, "queueOffset"))
 	require.Equal(t, "u", brokertest.Field(t, resp, "transactionId"))
 	require.Len(t, brokertest.Field(t, resp, "msgId"), 32)
+	require.GreaterOrEqual(t, longestPut(t, c), int64(20))
 	close(disk.goOn)
 	require.Equal(t, "x", string(until(t, c, "T", 0, 1)[0].Body))
 }

@@ -73,6 +73,9 @@ type Options struct {
 	Count func(topic string, messages, bytes int)
 	// CountHalf is told the real topic of each half message stored, under the rules of Count.
 	CountHalf func(topic string)
+	// Took is told how long puts took, all that the store took together: from their submission to their
+	// acknowledgement. It must be cheap; nil: nobody asks.
+	Took func(took time.Duration, puts int)
 	// CountBack is told of a message sent back by a group.
 	CountBack func(group, topic string)
 }

@@ -266,6 +266,12 @@ func (t *Table) ConsumeType(group string) body.ConsumeType {
 	return ""
 }
 
+// Member reports whether a live consumer of a group is on the connection.
+func (t *Table) Member(group string, conn mux.Conn) bool {
+	g := t.Group(group)
+	return g != nil && slices.ContainsFunc(g.Channels, func(c *Channel) bool { return c.Conn == conn })
+}
+
 // ConsumerIDs returns the client ids of a group's consumers, each once, in order; nil when there are
 // none. A client that has reconnected before its old connection ended counts once, where Java lists it
 // twice and so leaves queues to nobody.

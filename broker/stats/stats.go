@@ -43,7 +43,6 @@ type Stats struct {
 	put, get [2]flow
 	misses   padded
 	putTimes timing
-	getTimes timing
 
 	stop chan struct{}
 	done chan struct{}
@@ -80,7 +79,7 @@ func newStats(o Options) *Stats {
 	s.clocks = newClocks(s.boot)
 	s.seconds.take(s.boot, s.totals())
 	s.day.next = nextMorning(s.boot)
-	s.putTimes.turned, s.getTimes.turned = s.boot, s.boot
+	s.putTimes.turned = s.boot
 	return s
 }
 
@@ -117,7 +116,6 @@ func (s *Stats) sample(now time.Time) {
 		s.day.next = nextMorning(now)
 	}
 	s.putTimes.turn(now)
-	s.getTimes.turn(now)
 	for w := range s.clocks {
 		if s.clocks[w].tick(now) {
 			s.window(w)

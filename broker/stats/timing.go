@@ -47,7 +47,7 @@ type spread struct {
 	fine   [fineClasses]atomic.Int64
 }
 
-func (t *timing) add(took time.Duration) {
+func (t *timing) add(took time.Duration, times int) {
 	ms := took.Milliseconds()
 	for old := t.max.Load(); ms > old && !t.max.CompareAndSwap(old, ms); old = t.max.Load() {
 	}
@@ -60,8 +60,8 @@ func (t *timing) add(took time.Duration) {
 	for ms >= timeBounds[i] && i < len(timeBounds)-1 {
 		i++
 	}
-	sp.coarse[i].Add(1)
-	sp.fine[fineClass(ms)].Add(1)
+	sp.coarse[i].Add(int64(times))
+	sp.fine[fineClass(ms)].Add(int64(times))
 }
 
 // fineClass is the class whose bound is the first at or above ms.
@@ -86,17 +86,12 @@ func (t *timing) turn(now time.Time) {
 	t.before.Store(t.now.Swap(new(spread)))
 }
 
-// PutTook notes how long a put took from its arrival to its acknowledgement.
-func (s *Stats) PutTook(took time.Duration) { s.putTimes.add(took) }
+// PutTook notes how long puts took together, from their submission to the store to their acknowledgement.
+func (s *Stats) PutTook(took time.Duration, puts int) { s.putTimes.add(took, puts) }
 
-// GetTook notes how long a read from the store took.
-func (s *Stats) GetTook(took time.Duration) { s.getTimes.add(took) }
-
-// Times are how long puts and gets took.
+// Times are how long puts took.
 type Times struct {
-	// Measured is false when nobody has told of any put or get yet.
-	Measured       bool
-	PutMax, GetMax time.Duration // since the start
+	PutMax time.Duration // since the start
 	// PutClasses counts the puts of the last full minute in classes of 0, 0-10, 10-50, 50-100, 100-200,
 	// 200-500 ms, 0.5-1, 1-2, 2-3, 3-4, 4-5, 5-10 s and more; nil in the first minute.
 	PutClasses []int64
@@ -104,10 +99,9 @@ type Times struct {
 	Put99, Put999 float64
 }
 
-// Times returns how long puts and gets took.
+// Times returns how long puts took.
 func (s *Stats) Times() Times {
-	t := Times{Measured: s.putTimes.now.Load() != nil || s.getTimes.now.Load() != nil,
-		PutMax: time.Duration(s.putTimes.max.Load()) * time.Millisecond, GetMax: time.Duration(s.getTimes.max.Load()) * time.Millisecond}
+	t := Times{PutMax: time.Duration(s.putTimes.max.Load()) * time.Millisecond}
 	if sp := s.putTimes.before.Load(); sp != nil {
 		t.PutClasses = make([]int64, len(sp.coarse))
 		for i := range sp.coarse {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -147,6 +148,9 @@ func maskValue(v any, named map[string]string) any {
 	case float64:
 		return 0
 	case string:
+		if _, err := strconv.ParseFloat(v, 64); err == nil {
+			return "N" // its fraction may look like a time
+		}
 		return strings.TrimSpace(numbers.ReplaceAllString(mask(v, named), " N "))
 	}
 	return v

@@ -15,8 +15,8 @@ import (
 // which end with a line of dashes; "nums" masks numbers; "keys" masks what stands behind = or :, but not for
 // the keys of "key NAME" lines; "keep REGEXP" drops other lines, "drop REGEXP" those; "json" compares the meaning of JSON. "retry"
 // repeats the command until the output is as expected, as what it shows comes about in the background;
-// "endless N" ends a command that does not end when it has written N lines. "not SERVER-OR-TOOL: WHY" leaves
-// a command out: server (Skylark's), tool (skylark admin).
+// "endless N" ends a command that does not end when it has written N lines. "not WHO: WHY" leaves
+// a command out: server (Skylark's), tool (skylark admin), stock (the stock tool).
 //
 // A line "tool| ..." or "tool! ..." is what skylark admin writes where it differs from Java's on purpose.
 type step struct {

@@ -34,6 +34,19 @@ func class(d time.Duration) int {
 	return min(bits.Len64(uint64((d-1)/time.Microsecond)), Classes-1)
 }
 
+// Longest keeps the longest of many durations. The zero value has seen none; it is safe for concurrent use.
+type Longest struct{ nanos atomic.Int64 }
+
+// Since notes the time that has passed since t.
+func (l *Longest) Since(t time.Time) {
+	took := int64(time.Since(t))
+	for old := l.nanos.Load(); took > old && !l.nanos.CompareAndSwap(old, took); old = l.nanos.Load() {
+	}
+}
+
+// Load returns the longest so far.
+func (l *Longest) Load() time.Duration { return time.Duration(l.nanos.Load()) }
+
 // Snapshot is what a Histogram has counted.
 type Snapshot struct {
 	Counts [Classes]int64 // by class, not summed up

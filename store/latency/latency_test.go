@@ -23,3 +23,12 @@ func TestObserveAllocatesNothing(t *testing.T) {
 	require.EqualValues(t, 101, s.Counts[class(3*time.Millisecond)])
 	require.Equal(t, 101*3*time.Millisecond, s.Sum)
 }
+
+func TestLongestNeverGoesBack(t *testing.T) {
+	var l Longest
+	l.Since(time.Now().Add(-time.Hour))
+	was := l.Load()
+	require.GreaterOrEqual(t, was, time.Hour)
+	l.Since(time.Now())
+	require.Equal(t, was, l.Load())
+}

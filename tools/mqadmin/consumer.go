@@ -22,6 +22,7 @@ func consumerCommands() []command {
 		{name: "producerConnection", usage: "Query producer's socket connection and client version.", run: producerConnection, options: "g/producerGroup=* t/topic=*"},
 		{name: "producer", usage: "Query producer's instances, connection, status, etc.", run: producer, options: "b/broker=*"},
 		{name: "brokerConsumeStats", usage: "Fetch broker consume stats data.", run: brokerConsumeStats, options: "b/brokerAddr=* t/timeoutMillis=# l/level=# o/order="},
+		{name: "startMonitoring", usage: "Start Monitoring.", run: startMonitoring},
 	}
 }
 

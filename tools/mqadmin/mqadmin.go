@@ -40,7 +40,7 @@ func commands() []command {
 
 // notBuilt are Java's commands that are not here, with the reason.
 func notBuilt() map[string]string {
-	out := map[string]string{"startMonitoring": "it watches for ever and writes to a log; Skylark has metrics for that"}
+	out := map[string]string{}
 	for why, names := range map[string]string{
 		"it is for broker containers": "addBroker removeBroker",
 		"it is for controllers":       "getSyncStateSet getControllerMetaData getControllerConfig updateControllerConfig electMaster cleanBrokerMetadata",

@@ -83,6 +83,9 @@ public final class Driver {
             case "mqadmin":
                 Moved.type("Mqadmin").getDeclaredMethod("run", String.class, Args.class, Stop.class).invoke(null, argv[0], args, stop);
                 break;
+            case "dashboard":
+                Moved.type("Dashboard").getDeclaredMethod("run", String.class, Args.class, Stop.class).invoke(null, argv[0], args, stop);
+                break;
             case "warm":
                 Warm.run();
                 break;
