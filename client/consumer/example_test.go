@@ -10,7 +10,6 @@ import (
 
 	"github.com/skylarkmq/skylark/client"
 	"github.com/skylarkmq/skylark/client/consumer"
-	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
 func Example() {
@@ -21,7 +20,7 @@ func Example() {
 			Options:       client.Options{Namesrv: []string{"127.0.0.1:9876"}},
 			Group:         "billing",
 			Subscriptions: []consumer.Subscription{{Topic: "Orders", Expression: "paid || shipped"}},
-			From:          body.ConsumeFromFirstOffset,
+			From:          consumer.FromFirst,
 		},
 		Listener: func(_ context.Context, messages []*client.MessageExt) error {
 			for _, m := range messages {

@@ -71,7 +71,7 @@ func (g *group) open(ctx context.Context, handlers map[int32]func(string, *proto
 		g.subs[retry] = Subscription{Topic: retry}.subscription(g.started.UnixMilli())
 	}
 	all := map[int32]func(string, *protocol.Command) *protocol.Command{
-		protocol.NotifyConsumerIDsChanged:    g.onChange,
+		protocol.NotifyConsumerIdsChanged:    g.onChange,
 		protocol.ResetConsumerClientOffset:   g.onReset,
 		protocol.GetConsumerStatusFromClient: g.onStatus,
 		protocol.GetConsumerRunningInfo:      g.onRunningInfo,
@@ -335,9 +335,9 @@ func (g *group) from(ctx context.Context, q client.MessageQueue) (int64, error) 
 	}
 	retry := q.Topic == client.RetryPrefix+g.o.Group
 	switch {
-	case g.o.From == body.ConsumeFromFirstOffset || retry && g.o.From == body.ConsumeFromLastOffset:
+	case g.o.From == FromFirst || retry && g.o.From == FromLast:
 		return 0, nil // a broker whose queue begins later says so
-	case g.o.From == body.ConsumeFromTimestamp && !retry:
+	case g.o.From == FromTimestamp && !retry:
 		return g.offsetForTime(ctx, q, g.o.FromTime)
 	}
 	_, end, err := g.bounds(ctx, q)

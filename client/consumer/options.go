@@ -29,6 +29,16 @@ type Subscription struct {
 	SQL bool
 }
 
+// From says where a queue begins that a group has no offset of.
+type From = body.ConsumeFromWhere
+
+// The values of From.
+const (
+	FromLast      = body.ConsumeFromLastOffset
+	FromFirst     = body.ConsumeFromFirstOffset
+	FromTimestamp = body.ConsumeFromTimestamp
+)
+
 // Options are what push and pull consumers have in common. Zero values take the defaults named.
 type Options struct {
 	client.Options
@@ -41,10 +51,10 @@ type Options struct {
 	// OffsetDir is where offsets of broadcasts are; empty: .rocketmq_offsets in the user's home folder. Java's client
 	// keeps its there too, in the same form. Java: rocketmq.client.localOffsetStoreDir.
 	OffsetDir string
-	// From says where a queue begins that the group has no offset of; empty: body.ConsumeFromLastOffset. Brokers
-	// that hold a queue from its first message on give a new group offset 0 whatever From says.
-	From body.ConsumeFromWhere
-	// FromTime is the time of body.ConsumeFromTimestamp; zero: half an hour ago.
+	// From says where a queue begins that the group has no offset of; empty: FromLast. Brokers that hold a queue
+	// from its first message on give a new group offset 0 whatever From says.
+	From From
+	// FromTime is the time of FromTimestamp; zero: half an hour ago.
 	FromTime time.Time
 	// PullBatch is how many messages one pull brings at most; 0: 32. Brokers have limits of their own.
 	// Java: pullBatchSize.
@@ -72,7 +82,7 @@ func (o *Options) prepare() error {
 		return errors.New("no consumer group is given")
 	}
 	if o.From == "" {
-		o.From = body.ConsumeFromLastOffset
+		o.From = FromLast
 	}
 	if o.FromTime.IsZero() {
 		o.FromTime = time.Now().Add(-30 * time.Minute)
