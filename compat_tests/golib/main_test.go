@@ -33,7 +33,7 @@ func shared(t *testing.T) *cluster.Cluster {
 	t.Helper()
 	t.Parallel()
 	return pool.Cluster(t, "shared", "messageDelayLevel=1s 2s 3s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s", "traceTopicEnable=true", "enablePropertyFilter=true",
-		"recallMessageEnable=true", "useServerSideResetOffset=false", "transactionTimeOut=2000", "transactionCheckInterval=1000", "flushConsumerOffsetInterval=1000")
+		"recallMessageEnable=true", "useServerSideResetOffset=false", "transactionTimeOut=2000", "transactionCheckInterval=1000", "transactionOpBatchInterval=200", "transactionMetricFlushInterval=500", "flushConsumerOffsetInterval=1000")
 }
 
 func within(t *testing.T) context.Context {
