@@ -131,8 +131,7 @@ func (p *Push) onDirect(_ string, cmd *protocol.Command) *protocol.Command {
 	defer cancel()
 	done := make(chan error, 1)
 	if !p.begin(func() {
-		err, _ := p.call(list)
-		done <- err
+		done <- p.call(list)
 	}) {
 		return protocol.NewResponse(protocol.SystemError, "the consumer is being closed")
 	}

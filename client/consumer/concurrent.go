@@ -43,7 +43,7 @@ func (p *Push) concurrently(t task) {
 	if !t.pq.begin(t.entries, time.Now()) {
 		return
 	}
-	err, _ := p.call(messagesOf(t.entries))
+	err := p.call(messagesOf(t.entries))
 	done, failed := t.entries, []*entry(nil)
 	var retry *Retry
 	if err != nil {

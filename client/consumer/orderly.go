@@ -41,7 +41,7 @@ func (p *Push) inOrder(pq *processQueue, list []*entry) (rest time.Duration) {
 	if !pq.begin(list, time.Now()) {
 		return 0
 	}
-	err, _ := p.call(messagesOf(list))
+	err := p.call(messagesOf(list))
 	if err != nil && p.suspends(list) {
 		var retry *Retry
 		if errors.As(err, &retry) && retry.Suspend > 0 {

@@ -219,9 +219,10 @@ func (p *Push) giveUp() {
 	}
 }
 
-// call runs the listener and returns what it said, and what a trace says of it.
-func (p *Push) call(list []*client.MessageExt) (err error, result int) {
+// call runs the listener and returns what it said.
+func (p *Push) call(list []*client.MessageExt) (err error) {
 	done := p.trace.Begin(p.o.Group, list)
+	result := trace.ConsumeSuccess
 	begin := time.Now()
 	defer func() {
 		if r := recover(); r != nil {
@@ -241,14 +242,15 @@ func (p *Push) call(list []*client.MessageExt) (err error, result int) {
 	}()
 	for _, m := range list {
 		if m.Err != nil {
-			return m.Err, trace.ConsumeFailed
+			result = trace.ConsumeFailed
+			return m.Err
 		}
 	}
 	if err = p.o.Listener(p.listen, list); err != nil {
 		p.log.Debug().Str("msgId", list[0].ID()).Err(err).Msg("the listener failed")
 		result = trace.ConsumeFailed
 	}
-	return err, result
+	return err
 }
 
 func messagesOf(list []*entry) []*client.MessageExt {

@@ -163,12 +163,6 @@ func (p *processQueue) freeze() {
 	p.mu.Unlock()
 }
 
-func (p *processQueue) isDropped() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.dropped
-}
-
 // task is messages of one queue for a listener, or for Poll.
 type task struct {
 	pq      *processQueue

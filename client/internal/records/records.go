@@ -53,31 +53,33 @@ func Decode(b []byte, broker string) ([]*client.MessageExt, error) {
 }
 
 // Decompress undoes the compression that sysFlag names.
-func Decompress(b []byte, sysFlag int32) ([]byte, error) {
+func Decompress(b []byte, sysFlag int32) ([]byte, error) { return decompress(b, sysFlag, MaxBody) }
+
+func decompress(b []byte, sysFlag int32, limit int) ([]byte, error) {
 	switch (sysFlag & message.SysFlagCompressionMax) >> 8 {
 	case typeLZ4:
-		return unlz4(b, MaxBody)
+		return unlz4(b, limit)
 	case typeZstd:
 		z, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxBody))
 		if err != nil {
 			return nil, err
 		}
 		defer z.Close()
-		return readAll(z)
+		return readAll(z, limit)
 	default:
 		z, err := zlib.NewReader(bytes.NewReader(b))
 		if err != nil {
 			return nil, err
 		}
 		defer z.Close()
-		return readAll(z)
+		return readAll(z, limit)
 	}
 }
 
-func readAll(in io.Reader) ([]byte, error) {
-	out, err := io.ReadAll(io.LimitReader(in, MaxBody+1))
-	if err == nil && len(out) > MaxBody {
-		err = errTooLarge(MaxBody)
+func readAll(in io.Reader, limit int) ([]byte, error) {
+	out, err := io.ReadAll(io.LimitReader(in, int64(limit)+1))
+	if err == nil && len(out) > limit {
+		err = errTooLarge(limit)
 	}
 	return out, err
 }
