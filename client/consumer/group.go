@@ -83,12 +83,13 @@ func (g *group) open(ctx context.Context, handlers map[int32]func(string, *proto
 		return err
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	if err := g.introduce(ctx); err != nil {
-		g.cancel()
-		return errors.Join(err, g.inst.Close(ctx))
-	}
 	if g.o.Trace {
 		g.trace = trace.Open(g.inst, g.o.Group, g.o.TraceTopic, g.o.Logger)
+	}
+	if err := g.introduce(ctx); err != nil {
+		g.cancel()
+		g.trace.Close()
+		return errors.Join(err, g.inst.Close(ctx))
 	}
 	return nil
 }
@@ -177,11 +178,7 @@ func (g *group) rebalance() bool {
 	fixed := g.fixed
 	g.mu.Unlock()
 	if fixed != nil {
-		err := g.assign(func(client.MessageQueue) bool { return true }, fixed)
-		if err != nil && g.ctx.Err() == nil {
-			g.log.Warn().Err(err).Msg("cannot take queues")
-		}
-		return err == nil
+		return g.balanced("", g.assign(func(client.MessageQueue) bool { return true }, fixed))
 	}
 	all := true
 	for topic := range g.subs {
@@ -189,24 +186,35 @@ func (g *group) rebalance() bool {
 		if err == nil {
 			err = g.assign(func(q client.MessageQueue) bool { return q.Topic == topic }, queues)
 		}
-		if err != nil && g.ctx.Err() == nil {
-			if client.Code(err) == protocol.TopicNotExist {
-				g.log.Debug().Str("topic", topic).Msg("the topic does not exist yet")
-				all = all && time.Since(g.started) > firstLook
-				continue
-			}
-			all = false
-			g.log.Warn().Str("topic", topic).Err(err).Msg("cannot take queues")
-		}
+		all = g.balanced(topic, err) && all
 	}
 	return all
+}
+
+// balanced logs why queues could not be taken, and tells whether all were, or that nothing changes soon.
+func (g *group) balanced(topic string, err error) bool {
+	switch {
+	case err == nil || g.ctx.Err() != nil:
+		return true
+	case client.Code(err) == protocol.TopicNotExist:
+		g.log.Debug().Str("topic", topic).Msg("the topic does not exist yet")
+		return time.Since(g.started) > firstLook
+	case errors.Is(err, errUnheard) || errors.Is(err, errLocked):
+		g.log.Debug().Str("topic", topic).Err(err).Msg("cannot take queues yet")
+	default:
+		g.log.Warn().Str("topic", topic).Err(err).Msg("cannot take queues")
+	}
+	return false
 }
 
 // firstLook is for how long after its start a consumer looks for its topics each second: a broker makes the retry
 // topic of a group when it hears of it.
 const firstLook = 30 * time.Second
 
-var errUnheard = errors.New("the broker does not know this consumer yet")
+var (
+	errUnheard = errors.New("the broker does not know this consumer yet")
+	errLocked  = errors.New("another consumer has not unlocked queues yet")
+)
 
 // share returns the queues of a topic that are this consumer's.
 func (g *group) share(topic string) ([]client.MessageQueue, error) {
@@ -248,17 +256,14 @@ func (g *group) assign(kind func(client.MessageQueue) bool, wanted []client.Mess
 	for _, pq := range gone {
 		g.drop(pq)
 	}
-	if g.ordered && !g.o.Broadcasting && len(added) > 0 {
-		var err error
-		before := len(added)
-		if added, err = g.lock(g.ctx, added); err != nil {
-			return err
-		}
-		if len(added) < before {
-			defer signal(g.wake) // another consumer has not let go yet
-		}
-	}
 	var errs []error
+	if g.ordered && !g.o.Broadcasting && len(added) > 0 {
+		locked, err := g.lock(g.ctx, added)
+		if err == nil && len(locked) < len(added) {
+			err = errLocked
+		}
+		added, errs = locked, append(errs, err)
+	}
 	for _, q := range added {
 		from, err := g.from(g.ctx, q)
 		if err != nil {
@@ -330,8 +335,12 @@ func (g *group) from(ctx context.Context, q client.MessageQueue) (int64, error) 
 		return to, nil
 	}
 	offset, err := g.offsets.load(ctx, q)
-	if err != nil || offset >= 0 {
-		return offset, err
+	if err != nil {
+		return 0, err
+	}
+	if offset >= 0 {
+		g.offsets.adopt(q, offset)
+		return offset, nil
 	}
 	retry := q.Topic == client.RetryPrefix+g.o.Group
 	switch {

@@ -103,12 +103,17 @@ func (s *offsets) load(ctx context.Context, q client.MessageQueue) (int64, error
 	if err != nil {
 		return 0, err
 	}
-	s.mu.Lock()
-	if _, ok := s.all[q]; !ok { // what was noted meanwhile is newer
-		s.all[q], s.stored[q] = r.Offset, r.Offset
-	}
-	s.mu.Unlock()
 	return r.Offset, nil
+}
+
+// adopt notes the offset of a queue as its broker has it.
+func (s *offsets) adopt(q client.MessageQueue, offset int64) {
+	if s.file != "" {
+		return
+	}
+	s.mu.Lock()
+	s.all[q], s.stored[q] = offset, offset
+	s.mu.Unlock()
 }
 
 // remove forgets a queue that is another consumer's now.

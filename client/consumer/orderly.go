@@ -20,7 +20,7 @@ func (p *Push) orderly(pq *processQueue) {
 			}
 			continue
 		case !p.locked(pq): // locks renews it, or drops the queue
-			pause(pq.ctx, time.Second)
+			wait(pq.ctx, time.Second)
 			continue
 		}
 		select {
@@ -31,7 +31,7 @@ func (p *Push) orderly(pq *processQueue) {
 		again := p.inOrder(pq, list)
 		<-p.workers
 		if again > 0 {
-			pause(pq.ctx, again)
+			wait(pq.ctx, again)
 		}
 	}
 }
@@ -76,13 +76,4 @@ func (p *Push) suspends(list []*entry) bool {
 		again = true
 	}
 	return again
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -88,23 +88,28 @@ func (g *group) pullable(pq *processQueue) bool {
 
 // pullFailed waits before the next attempt; false when the queue was dropped meanwhile.
 func (g *group) pullFailed(pq *processQueue, err error) bool {
-	wait := afterError
+	pause := afterError
 	switch client.Code(err) {
 	case protocol.SystemBusy, protocol.FlowControl:
-		wait = afterBusy
+		pause = afterBusy
 	case protocol.SubscriptionNotExist, protocol.SubscriptionNotLatest, protocol.SubscriptionGroupNotExist, protocol.FilterDataNotExist, protocol.FilterDataNotLatest:
 		g.inst.HeartbeatSoon() // the broker has forgotten this consumer, or was started anew
-		wait = time.Second
+		pause = time.Second
 	}
-	if !errors.Is(err, context.DeadlineExceeded) && wait > afterBusy {
+	if !errors.Is(err, context.DeadlineExceeded) && pause > afterBusy {
 		g.log.Warn().Str("topic", pq.q.Topic).Str("broker", pq.q.BrokerName).Int32("queue", pq.q.QueueID).Err(err).Msg("cannot pull")
 	}
-	timer := time.NewTimer(wait)
+	return wait(pq.ctx, pause)
+}
+
+// wait tells whether that time has passed before ctx ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-pq.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }
@@ -112,6 +117,9 @@ func (g *group) pullFailed(pq *processQueue, err error) bool {
 // moved lets go of a queue whose offset is not within it, or was reset; it is taken again from there.
 func (g *group) moved(pq *processQueue, next int64) {
 	g.log.Warn().Str("topic", pq.q.Topic).Str("broker", pq.q.BrokerName).Int32("queue", pq.q.QueueID).Int64("from", pq.pulled.Load()).Int64("to", next).Msg("the offset was moved")
+	if next == pq.pulled.Load() && !wait(pq.ctx, afterError) { // not again and again
+		return
+	}
 	g.reset(pq, next)
 }
 

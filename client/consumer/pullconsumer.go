@@ -162,15 +162,17 @@ func (p *Pull) Committed(ctx context.Context, q client.MessageQueue) (int64, err
 // Nothing is stored until messages are consumed from there.
 func (p *Pull) Seek(q client.MessageQueue, offset int64) error {
 	p.mu.Lock()
-	pq := p.queues[q]
-	if pq != nil {
+	pq, ours := p.queues[q], p.queues[q] != nil || p.ending[q]
+	if ours {
 		p.seeks[q] = offset
 	}
 	p.mu.Unlock()
-	if pq == nil {
+	if !ours {
 		return fmt.Errorf("cannot seek: queue %d of topic %s at %s is not this consumer's", q.QueueID, q.Topic, q.BrokerName)
 	}
-	p.drop(pq)
+	if pq != nil {
+		p.drop(pq)
+	}
 	return nil
 }
 

@@ -125,7 +125,7 @@ func NewPush(ctx context.Context, o PushOptions) (*Push, error) {
 // ClientID returns what brokers call this consumer.
 func (p *Push) ClientID() string { return p.inst.ClientID() }
 
-// Queues returns the queues that are this consumer's now.
+// Queues returns the queues that are this consumer's now, those of the group's retry topic too.
 func (p *Push) Queues() []client.MessageQueue {
 	var out []client.MessageQueue
 	for _, pq := range p.held() {
@@ -176,7 +176,9 @@ func (p *Push) keep() {
 				p.giveUp()
 			}
 		case now := <-tick.C:
-			p.tasks.put(p.due(now)...)
+			if due := p.due(now); len(due) > 0 {
+				p.tasks.put(due...)
+			}
 		}
 	}
 }

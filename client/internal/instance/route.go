@@ -183,10 +183,10 @@ func (i *Instance) ask(ctx context.Context, code int32, h any) (*protocol.Comman
 		if resp != nil {
 			return resp, err
 		}
+		i.namesrv.CompareAndSwap(at, at+1)
 		if last = err; ctx.Err() != nil {
 			break
 		}
-		i.namesrv.CompareAndSwap(at, at+1)
 	}
 	return nil, last
 }
