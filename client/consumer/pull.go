@@ -147,6 +147,10 @@ func (g *group) pullOnce(pq *processQueue, next int64) (*found, error) {
 	if resp == nil {
 		return nil, err
 	}
+	if resp.Code == protocol.RequestCodeNotSupported && code == protocol.LitePullMessage {
+		pq.noLite = true // a broker of 4.9
+		return g.pullOnce(pq, next)
+	}
 	switch resp.Code {
 	case protocol.Success, protocol.PullNotFound, protocol.PullRetryImmediately, protocol.PullOffsetMoved:
 	default:
@@ -178,7 +182,10 @@ func (g *group) pullRequest(pq *processQueue, next int64, master bool) (int32, h
 	}
 	if g.kind == body.ConsumeActively {
 		// A consumer that was assigned its queues is not known by a subscription.
-		code, flags = protocol.LitePullMessage, flags|header.PullLitePull|header.PullSubscription
+		flags |= header.PullSubscription
+		if !pq.noLite {
+			code, flags = protocol.LitePullMessage, flags|header.PullLitePull
+		}
 		h.Subscription = body.SubAll
 		if subscribed {
 			h.Subscription = sub.SubString

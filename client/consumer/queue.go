@@ -24,7 +24,9 @@ type processQueue struct {
 	cancel context.CancelFunc
 	room   chan struct{} // holds a token when messages were taken out
 	ready  chan struct{} // holds a token when messages were put in
-	which  int64         // id of the broker that is to be pulled from next; of the pull loop alone
+	// Of the pull loop alone: the id of the broker to pull from next, and that it does not know LITE_PULL_MESSAGE.
+	which  int64
+	noLite bool
 	lastPull, lastConsume, lockedAt,
 	pulled atomic.Int64 // ms, but pulled: the offset that comes next
 

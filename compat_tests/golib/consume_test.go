@@ -364,3 +364,36 @@ func TestAdministratorsReachConsumers(t *testing.T) {
 	slices.SortFunc(again, func(a, b *client.MessageExt) int { return strings.Compare(string(a.Body), string(b.Body)) })
 	require.Equal(t, []string{"m-0", "m-1", "m-2", "m-3", "m-4", "m-5"}, texts(again)[:6])
 }
+
+// TestBrokerComesBack restarts the broker: producer and consumers, one of them in order, go on.
+func TestBrokerComesBack(t *testing.T) {
+	t.Parallel()
+	c := cluster.Standalone(t)
+	topic, ctx, box, ordered := topic(t, c, 2), within(t), newInbox(), newInbox()
+	p := newProducer(t, c, nil)
+	newPush(t, c, topic, func(_ context.Context, list []*client.MessageExt) error { box.add(list...); return nil }, nil)
+	newPush(t, c, topic, func(_ context.Context, list []*client.MessageExt) error { ordered.add(list...); return nil },
+		func(o *consumer.PushOptions) { o.Group, o.Orderly = name(t, "ordered"), true })
+	send := func(prefix string) {
+		for i := range 5 {
+			eventually(t, func() bool {
+				_, err := p.Send(ctx, &client.Message{Topic: topic, Body: text(prefix, i)})
+				return err == nil
+			}, "the broker takes messages")
+		}
+	}
+	send("before")
+	box.count(t, 5)
+	ordered.count(t, 5)
+	c.Broker.Restart(t)
+	send("after")
+	all := func(list []*client.MessageExt) bool {
+		seen := map[string]bool{}
+		for _, m := range list {
+			seen[string(m.Body)] = true
+		}
+		return len(seen) == 10
+	}
+	box.await(t, all)
+	ordered.await(t, all)
+}
