@@ -29,7 +29,8 @@ type Options struct {
 	Group string
 	// Retries is how often a message is sent again, to another broker if there is one, when a broker cannot be
 	// reached or refuses it with one of the codes 1, 2, 14, 16, 17, 204, 205 and 1500; 0: 2, below 0: never.
-	// There is no pause in between. A message that is sent again may be stored twice.
+	// There is no pause in between, and each attempt but the last has Timeout. A message that is sent again may be
+	// stored twice.
 	// Java: DefaultMQProducer.retryTimesWhenSendFailed, retryResponseCodes.
 	Retries int
 	// RetryNotStored also tries another broker when one answers other than SEND_OK.

@@ -207,6 +207,20 @@ func TestAnotherBrokerIsTriedOnlyWhenItMayHelp(t *testing.T) {
 	refusal = 0
 }
 
+// TestSilentBrokerDoesNotUseUpTheTime has one of two brokers take messages and not answer.
+func TestSilentBrokerDoesNotUseUpTheTime(t *testing.T) {
+	ns, silent, good := newNamesrv(t), serve(t, func(*protocol.Command) *protocol.Command { return nil }), newBroker(t, nil)
+	ns.put("T", 1, "a="+silent.addr, "b="+good.addr)
+	i := open(t, Options{Options: client.Options{Namesrv: []string{ns.addr}}})
+	i.o.Timeout = 20 * time.Millisecond
+	for range 2 {
+		s, err := i.Publish(within(t), &Outgoing{Group: "g", Topic: "T", ID: "ID", Body: []byte("x")}, 20, false)
+		require.NoError(t, err)
+		require.Equal(t, "b", s.Queue.BrokerName)
+	}
+	require.NotEmpty(t, silent.of(protocol.SendMessageV2))
+}
+
 func TestQueuesTakeTurns(t *testing.T) {
 	ns, b := newNamesrv(t), newBroker(t, nil)
 	ns.put("T", 2, "a="+b.addr, "b="+b.addr)

@@ -127,13 +127,14 @@ func (i *Instance) NextQueue(ctx context.Context, topic, failed string) (message
 
 // Publish sends m to any queue of its topic and, up to retries times, again to another broker when one cannot be
 // reached or refuses in a way that others need not. notStored also tries another when one has not stored the message
-// as safely as it should. The last error is wrapped.
+// as safely as it should. Each attempt but the last has Options.Timeout: a broker that is silent must not use up all
+// of ctx's time. The last error is wrapped.
 func (i *Instance) Publish(ctx context.Context, m *Outgoing, retries int, notStored bool) (*Sent, error) {
 	var last error
 	var sent *Sent
 	failed := ""
 	var tried []string
-	for range retries + 1 {
+	for left := retries; left >= 0; left-- {
 		q, err := i.NextQueue(ctx, m.Topic, failed)
 		if err != nil {
 			if last == nil {
@@ -143,7 +144,7 @@ func (i *Instance) Publish(ctx context.Context, m *Outgoing, retries int, notSto
 		}
 		failed = q.BrokerName
 		tried = append(tried, failed)
-		s, err := i.SendTo(ctx, q, m)
+		s, err := i.attempt(ctx, q, m, left == 0)
 		if err == nil {
 			if s.Status == client.SendOK || !notStored {
 				return s, nil
@@ -164,4 +165,13 @@ func (i *Instance) Publish(ctx context.Context, m *Outgoing, retries int, notSto
 		last = errors.New("no broker")
 	}
 	return nil, fmt.Errorf("cannot send to topic %s, tried brokers %v: %w", m.Topic, tried, last)
+}
+
+func (i *Instance) attempt(ctx context.Context, q message.MessageQueue, m *Outgoing, last bool) (*Sent, error) {
+	if !last {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, i.o.Timeout)
+		defer cancel()
+	}
+	return i.SendTo(ctx, q, m)
 }
