@@ -8,24 +8,20 @@ package admin
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha1"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/client"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/rpc"
 )
 
 // ErrNoNamesrv means that a request needs a name server and Options.Namesrv is empty.
-var ErrNoNamesrv = errors.New("no name server address is given")
+var ErrNoNamesrv = client.ErrNoNamesrv
 
 // Options of a client.
 type Options struct {
@@ -38,9 +34,7 @@ type Options struct {
 }
 
 // Credentials sign the requests; without an AccessKey they are not signed.
-type Credentials struct {
-	AccessKey, SecretKey, SecurityToken string
-}
+type Credentials = client.Credentials
 
 // Client asks the servers of one cluster or several. All methods are safe from any goroutine.
 type Client struct {
@@ -71,7 +65,7 @@ func (c *Client) Call(ctx context.Context, addr string, code int32, header any, 
 }
 
 func (c *Client) send(ctx context.Context, addr string, cmd *protocol.Command) (*protocol.Command, error) {
-	c.o.Credentials.sign(cmd)
+	c.o.Credentials.Sign(cmd)
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	resp, err := c.rpc.Invoke(ctx, addr, cmd)
@@ -82,26 +76,6 @@ func (c *Client) send(ctx context.Context, addr string, cmd *protocol.Command) (
 		return resp, &protocol.Error{Code: resp.Code, Remark: resp.Remark}
 	}
 	return resp, nil
-}
-
-// sign adds the fields of ACL 1.0, which 2.0 takes too: the access key and, under it, the HMAC-SHA1 of the
-// values of all fields in the order of their names, and the body.
-// Java: AclClientRPCHook, AclUtils.combineRequestContent.
-func (c *Credentials) sign(cmd *protocol.Command) {
-	if c.AccessKey == "" {
-		return
-	}
-	cmd.Ext = append(cmd.Ext, protocol.Field{Key: "AccessKey", Value: c.AccessKey})
-	if c.SecurityToken != "" {
-		cmd.Ext = append(cmd.Ext, protocol.Field{Key: "SecurityToken", Value: c.SecurityToken})
-	}
-	sorted := slices.SortedFunc(slices.Values(cmd.Ext), func(a, b protocol.Field) int { return strings.Compare(a.Key, b.Key) })
-	mac := hmac.New(sha1.New, []byte(c.SecretKey))
-	for _, f := range sorted {
-		mac.Write([]byte(f.Value))
-	}
-	mac.Write(cmd.Body)
-	cmd.Ext = append(cmd.Ext, protocol.Field{Key: "Signature", Value: base64.StdEncoding.EncodeToString(mac.Sum(nil))})
 }
 
 // do sends a request whose answer has nothing in it. in is the body: bytes, a value that becomes JSON, or nil.
@@ -189,10 +163,4 @@ func (c *Client) eachNamesrv(fn func(addr string) error) error {
 }
 
 // Code returns the code of a server's refusal, and -1 for another error.
-func Code(err error) int32 {
-	var e *protocol.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return -1
-}
+func Code(err error) int32 { return client.Code(err) }

@@ -161,60 +161,20 @@ func (c *Client) RunningInfo(ctx context.Context, group, clientID string, jstack
 	return found, err
 }
 
-// RunningInfo is what a consumer says of itself. Java: ConsumerRunningInfo.
-type RunningInfo struct {
-	Properties       map[string]string           `json:"properties"`
-	SubscriptionSet  []body.SubscriptionData     `json:"subscriptionSet"`
-	MQTable          body.QueueMap[ProcessQueue] `json:"mqTable"`
-	MQPopTable       body.QueueMap[PopQueue]     `json:"mqPopTable"`
-	StatusTable      map[string]ConsumeStatus    `json:"statusTable"`
-	UserConsumerInfo map[string]string           `json:"userConsumerInfo"`
-	Jstack           string                      `json:"jstack,omitempty"`
-}
+// RunningInfo is what a consumer says of itself.
+type RunningInfo = body.ConsumerRunningInfo
 
-// ProcessQueue is what a consumer holds of one queue. Java: ProcessQueueInfo.
-type ProcessQueue struct {
-	CommitOffset            int64 `json:"commitOffset"`
-	CachedMsgMinOffset      int64 `json:"cachedMsgMinOffset"`
-	CachedMsgMaxOffset      int64 `json:"cachedMsgMaxOffset"`
-	CachedMsgCount          int32 `json:"cachedMsgCount"`
-	CachedMsgSizeInMiB      int32 `json:"cachedMsgSizeInMiB"`
-	TransactionMsgMinOffset int64 `json:"transactionMsgMinOffset"`
-	TransactionMsgMaxOffset int64 `json:"transactionMsgMaxOffset"`
-	TransactionMsgCount     int32 `json:"transactionMsgCount"`
-	Locked                  bool  `json:"locked"`
-	TryUnlockTimes          int64 `json:"tryUnlockTimes"`
-	LastLockTimestamp       int64 `json:"lastLockTimestamp"` // ms, as are the next two
-	Droped                  bool  `json:"droped"`            // Java's spelling
-	LastPullTimestamp       int64 `json:"lastPullTimestamp"`
-	LastConsumeTimestamp    int64 `json:"lastConsumeTimestamp"`
-}
+// ProcessQueue is what a consumer holds of one queue.
+type ProcessQueue = body.ProcessQueueInfo
 
-// PopQueue is ProcessQueue of a consumer that pops. Java: PopProcessQueueInfo.
-type PopQueue struct {
-	WaitAckCount     int32 `json:"waitAckCount"`
-	Droped           bool  `json:"droped"`
-	LastPopTimestamp int64 `json:"lastPopTimestamp"` // ms
-}
+// PopQueue is ProcessQueue of a consumer that pops.
+type PopQueue = body.PopProcessQueue
 
-// ConsumeStatus is how fast a consumer is in one topic. Java: ConsumeStatus.
-type ConsumeStatus struct {
-	PullRT            float64 `json:"pullRT"` // ms
-	PullTPS           float64 `json:"pullTPS"`
-	ConsumeRT         float64 `json:"consumeRT"` // ms
-	ConsumeOKTPS      float64 `json:"consumeOKTPS"`
-	ConsumeFailedTPS  float64 `json:"consumeFailedTPS"`
-	ConsumeFailedMsgs int64   `json:"consumeFailedMsgs"` // within the last hour
-}
+// ConsumeStatus is how fast a consumer is in one topic.
+type ConsumeStatus = body.ConsumeStatus
 
-// DirectResult is what a consumer says of a message it was told to consume. Java: ConsumeMessageDirectlyResult.
-type DirectResult struct {
-	Order          bool   `json:"order"`
-	AutoCommit     bool   `json:"autoCommit"`
-	ConsumeResult  string `json:"consumeResult"`
-	Remark         string `json:"remark,omitempty"`
-	SpentTimeMills int64  `json:"spentTimeMills"`
-}
+// DirectResult is what a consumer says of a message it was told to consume.
+type DirectResult = body.ConsumeMessageDirectlyResult
 
 // ConsumeDirectly tells a consumer to consume a message, named by its offset message id, now.
 func (c *Client) ConsumeDirectly(ctx context.Context, group, clientID, topic, offsetMsgID string) (*DirectResult, error) {

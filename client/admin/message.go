@@ -1,11 +1,8 @@
 package admin
 
 import (
-	"bytes"
-	"compress/zlib"
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"net"
@@ -15,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/skylarkmq/skylark/client"
+	"github.com/skylarkmq/skylark/client/internal/records"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -30,76 +27,18 @@ const (
 	IndexTag    = "T"
 )
 
-// Message is a stored message. Its Body is not compressed, whatever SysFlag says, unless by LZ4, which is left.
-type Message struct {
-	message.Record
-	BrokerName string
-}
+// Message is a stored message. Its Body is not compressed, whatever SysFlag says.
+type Message = client.MessageExt
 
-// UniqueID returns the id that the client made, empty when there is none.
-func (m *Message) UniqueID() string {
-	return message.GetProperty(m.Properties, message.PropertyUniqKey)
-}
-
-// OffsetID returns the id made of the broker's address and the physical offset.
-func (m *Message) OffsetID() string {
-	return string(message.AppendOffsetID(nil, m.StoreHost, m.PhysicalOffset))
-}
-
-// ID returns UniqueID or, without one, OffsetID.
-func (m *Message) ID() string {
-	if id := m.UniqueID(); id != "" {
-		return id
-	}
-	return m.OffsetID()
-}
-
-// decodeMessages reads the records of a pull or query reply.
+// decodeMessages reads the records of a pull or query reply; a body that cannot be decompressed is an error.
 func decodeMessages(b []byte, broker string) ([]Message, error) {
-	var out []Message
-	for len(b) > 0 {
-		r, err := message.Parse(b, false)
-		if err != nil {
-			return out, fmt.Errorf("cannot read a message of broker %s: %w", broker, err)
+	list, err := records.Decode(b, broker)
+	out := make([]Message, 0, len(list))
+	for _, m := range list {
+		if m.Err != nil {
+			return out, m.Err
 		}
-		b = b[r.Size:]
-		if r.SysFlag&message.SysFlagCompressed != 0 {
-			if r.Body, err = decompress(r.Body, r.SysFlag); err != nil {
-				return out, fmt.Errorf("cannot decompress the message at physical offset %d: %w", r.PhysicalOffset, err)
-			}
-		}
-		out = append(out, Message{Record: r, BrokerName: broker})
-	}
-	return out, nil
-}
-
-// maxBody bounds what a compressed body may become.
-const maxBody = 64 << 20
-
-// decompress undoes zlib and zstd. Java: CompressionType, bits 8 to 10: 1 LZ4, 2 zstd, 0 and 3 zlib.
-func decompress(b []byte, sysFlag int32) ([]byte, error) {
-	var in io.Reader
-	switch (sysFlag & message.SysFlagCompressionMax) >> 8 {
-	case 1:
-		return b, nil
-	case 2:
-		z, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBody))
-		if err != nil {
-			return nil, err
-		}
-		defer z.Close()
-		in = z
-	default:
-		z, err := zlib.NewReader(bytes.NewReader(b))
-		if err != nil {
-			return nil, err
-		}
-		defer z.Close()
-		in = z
-	}
-	out, err := io.ReadAll(io.LimitReader(in, maxBody+1))
-	if err == nil && len(out) > maxBody {
-		err = fmt.Errorf("the body is larger than %d bytes", maxBody)
+		out = append(out, *m)
 	}
 	return out, err
 }

@@ -17,11 +17,11 @@ func TestSignatureIsJavas(t *testing.T) {
 	cmd.Ext = protocol.Ext{{Key: "topic", Value: "Orders"}, {Key: "acceptStandardJsonOnly", Value: "false"}}
 	cmd.Body = []byte("body ä")
 	c := Credentials{AccessKey: "RocketMQ", SecretKey: "12345678", SecurityToken: "token"}
-	c.sign(cmd)
+	c.Sign(cmd)
 	got, _ := cmd.Ext.Get("Signature")
 	require.Equal(t, "SB+aSjGPByyI7U6KU3kgJKyZFj4=", got)
 	plain := protocol.NewRequest(protocol.GetRouteInfoByTopic, nil)
-	new(Credentials).sign(plain)
+	new(Credentials).Sign(plain)
 	require.Empty(t, plain.Ext)
 }
 
@@ -48,8 +48,6 @@ func TestBodiesAreUnpacked(t *testing.T) {
 	require.Equal(t, "plain", string(list[1].Body))
 	_, err = decodeMessages(record(t, message.SysFlagCompressed, []byte("no zlib")), "b")
 	require.ErrorContains(t, err, "decompress")
-	_, err = decodeMessages(record(t, message.SysFlagCompressed, deflated(t, make([]byte, maxBody+1))), "b")
-	require.ErrorContains(t, err, "larger than")
 }
 
 func FuzzDecodeMessages(f *testing.F) {

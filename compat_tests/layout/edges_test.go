@@ -44,7 +44,10 @@ var edges = slices.Concat(
 
 		{"ha/...", []string{"remoting/message", "remoting/properties", "store/...", "ha/..."}},
 		{"namesrv/...", []string{"remoting/...", "store/fsys", "namesrv/..."}},
-		{"client/...", []string{"remoting/...", "client/..."}},
+		{"client", []string{"remoting/protocol", "remoting/message"}},
+		{"client/admin", []string{"remoting/...", "client", "client/internal/..."}},
+		{"client/internal/...", []string{"remoting/...", "client", "client/internal/..."}},
+		{"client/...", []string{"remoting/protocol/...", "remoting/message", "client", "client/internal/..."}}, // producer and consumer do not know each other
 
 		{"broker", []string{"remoting/...", "store/...", "ha/...", "broker/..."}},
 		{"broker/brokertest", []string{"remoting/...", "store/...", "ha/...", "broker/..."}},

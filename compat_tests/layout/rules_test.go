@@ -49,6 +49,12 @@ func TestEdgesAllowAndForbid(t *testing.T) {
 		{"compat_tests/wire", "compat_tests/cluster", true, true},
 		{"compat_tests/cluster", "broker/brokertest", false, true},
 		{"broker", "compat_tests/cluster", true, false},
+		{"client", "client/producer", false, false},
+		{"client/admin", "client", false, true},
+		{"client/producer", "client/internal/instance", false, true},
+		{"client/producer", "client/consumer", false, false},
+		{"client/consumer", "remoting/rpc", false, false},
+		{"client/consumer", "store/fsys", false, false},
 		{"elsewhere", "remoting/message", false, false},
 	} {
 		why := forbidden(c.from, c.to, c.test)

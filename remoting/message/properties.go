@@ -46,6 +46,11 @@ const (
 	PropertyCRC32               = "__CRC32#"
 	PropertyReplyToClient       = "REPLY_TO_CLIENT" // client id of who asked
 	PropertyPushReplyTime       = "PUSH_REPLY_TIME" // ms
+	PropertyCorrelationID       = "CORRELATION_ID"
+	PropertyTTL                 = "TTL" // of a request, ms
+	PropertyMessageType         = "MSG_TYPE"
+	PropertyReconsumeTime       = "RECONSUME_TIME"
+	PropertyMaxReconsumeTimes   = "MAX_RECONSUME_TIMES"
 )
 
 // EachProperty calls fn with the pairs of a property string, in order, until fn returns false. Pieces

@@ -32,9 +32,9 @@ var ErrClosed = mux.ErrClosed
 // ErrBacklog means that the peer does not read: more than Options.MaxBacklog bytes wait for it.
 var ErrBacklog = errors.New("the peer does not read its requests")
 
-// Handler answers a request that came in on a connection this side opened. It may keep the command, and
+// Handler answers a request that came in on the connection this side opened to addr. It may keep the command, and
 // may call Invoke, not Close. It returns the response, or nil to send none; that of a one-way request is dropped.
-type Handler func(cmd *protocol.Command) *protocol.Command
+type Handler func(addr string, cmd *protocol.Command) *protocol.Command
 
 // Options of a client. Zero values take the defaults named.
 type Options struct {

@@ -274,7 +274,7 @@ func TestRequestsOfThePeer(t *testing.T) {
 	var c *Client
 	var mu sync.Mutex
 	var order []int32
-	c = newClient(t, Options{Logger: zerolog.Nop(), Handle: func(cmd *protocol.Command) *protocol.Command {
+	c = newClient(t, Options{Logger: zerolog.Nop(), Handle: func(_ string, cmd *protocol.Command) *protocol.Command {
 		mu.Lock()
 		order = append(order, cmd.Code)
 		mu.Unlock()
@@ -332,7 +332,7 @@ func TestTooManyRequestsOfThePeerAreRefused(t *testing.T) {
 		}
 	})
 	release := make(chan struct{})
-	c := newClient(t, Options{MaxRequests: 1, Handle: func(*protocol.Command) *protocol.Command {
+	c := newClient(t, Options{MaxRequests: 1, Handle: func(string, *protocol.Command) *protocol.Command {
 		<-release
 		return protocol.NewResponse(protocol.Success, "")
 	}})

@@ -201,7 +201,7 @@ func (l *link) handle(cmd *protocol.Command) (resp *protocol.Command) {
 			resp = protocol.NewResponse(protocol.SystemError, fmt.Sprintf("cannot handle request %d: %v", cmd.Code, p))
 		}
 	}()
-	return l.c.o.Handle(cmd)
+	return l.c.o.Handle(l.addr, cmd)
 }
 
 func (l *link) answer(req, resp *protocol.Command) {
