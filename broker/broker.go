@@ -362,11 +362,22 @@ func (b *Broker) Wait(ctx context.Context) {
 // drainTime bounds how long the last replies may take to leave.
 const drainTime = 2 * time.Second
 
-// Close stops in the reverse order of Open: it leaves the name servers, answers what is held, finishes
-// what is queued, writes everything down. Closing twice is fine.
+// Close stops in the reverse order of Open: it leaves the name servers, tells clients to go on elsewhere, answers what
+// is held, finishes what is queued, writes everything down. Closing twice is fine.
 func (b *Broker) Close() error {
 	b.closing.Do(func() { b.closeErr = b.close() })
 	return b.closeErr
+}
+
+// settle has messages that event loops have taken stored and answered.
+func (b *Broker) settle() {
+	if b.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	b.server.Drain(ctx) // none of them is in the middle of a send
+	b.sender.Settle(ctx)
 }
 
 func (b *Broker) close() error {
@@ -376,6 +387,9 @@ func (b *Broker) close() error {
 	}
 	close(b.stop)
 	b.keepers.Wait()
+	if b.mux != nil {
+		b.mux.Leave()
+	}
 	if b.puller != nil {
 		b.puller.Close()
 	}
@@ -394,6 +408,7 @@ func (b *Broker) close() error {
 	if b.mux != nil {
 		b.mux.Close()
 	}
+	b.settle()
 	if b.static != nil {
 		b.static.Close()
 	}

@@ -91,11 +91,16 @@ type Sender struct {
 	lmq       bool
 	maxLights int // -1: no limit
 	refused   refusals
+
+	open     atomic.Int64 // batches that the store has
+	settling atomic.Bool
+	settled  chan struct{}
 }
 
 // New returns a Sender.
 func New(o Options) *Sender {
-	s := &Sender{o: o, storeHost: message.HostOf(o.StoreHost), keys: message.NewUniqKeys(o.StoreHost.Addr(), uint32(time.Now().UnixNano()))}
+	s := &Sender{o: o, storeHost: message.HostOf(o.StoreHost), keys: message.NewUniqKeys(o.StoreHost.Addr(), uint32(time.Now().UnixNano())),
+		settled: make(chan struct{}, 1)}
 	so := o.Store.Options()
 	s.lmq, s.maxLights = so.EnableLmq && so.EnableMultiDispatch, -1
 	if so.EnableLmqQuota {

@@ -80,6 +80,7 @@ type Mux struct {
 	lanesMu sync.Mutex
 	lanes   []*Lane
 	held    atomic.Int64
+	stage   atomic.Int32 // serving, leaving or closed; read for every request
 	stats   struct{ panics, overloaded, timedOut, unknown atomic.Uint64 }
 	stop    chan struct{}
 	done    chan struct{}
@@ -121,10 +122,24 @@ func (m *Mux) Stats() Stats {
 	return Stats{m.stats.panics.Load(), m.stats.overloaded.Load(), m.stats.timedOut.Load(), m.stats.unknown.Load()}
 }
 
-// Close lets the lanes finish what they hold and ends their workers. Requests that come later are
-// refused with SYSTEM_BUSY.
+// The stages of a Mux.
+const (
+	serving int32 = iota
+	leaving
+	closed
+)
+
+// Leave tells peers that know GO_AWAY, 5.3.2 and later, to go on elsewhere: their requests are answered so, but for
+// one-way requests, which could not be. Others are served until Close. Java: NettyRemotingAbstract.processRequestCommand
+// with isShuttingDown.
+func (m *Mux) Leave() { m.stage.CompareAndSwap(serving, leaving) }
+
+// Close lets the lanes finish what they hold and ends their workers. Requests that come later are not answered: their
+// connections are about to close, which every client takes for a reason to try elsewhere, while some give a message
+// up for an error code.
 func (m *Mux) Close() {
 	m.closing.Do(func() {
+		m.stage.Store(closed)
 		close(m.stop)
 		<-m.done
 		for _, l := range m.allLanes() {
@@ -198,6 +213,9 @@ func (s *Session) Frame(b []byte) error {
 		}
 		return nil
 	}
+	if stage := s.m.stage.Load(); stage != serving && s.turnedAway(stage) {
+		return nil
+	}
 	r := s.last // peers that send much send the same
 	if r == nil || r.Code != c.Code {
 		r = s.m.routes[c.Code]
@@ -220,6 +238,18 @@ func (s *Session) Frame(b []byte) error {
 	}
 	s.queue(r, len(b))
 	return nil
+}
+
+// turnedAway reports whether the request is not to be taken because the mux stops.
+func (s *Session) turnedAway(stage int32) bool {
+	if stage == closed {
+		return true
+	}
+	if s.cmd.Version <= protocol.VersionV5_3_1 || s.cmd.IsOneway() {
+		return false
+	}
+	s.refuse(protocol.NewResponse(protocol.GoAway, "please go away"))
+	return true
 }
 
 // keepFields is how many ext fields a session has room for between reads.
