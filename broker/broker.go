@@ -362,6 +362,9 @@ func (b *Broker) Wait(ctx context.Context) {
 // drainTime bounds how long the last replies may take to leave.
 const drainTime = 2 * time.Second
 
+// quietTime is how long connections may stay open for clients that go on asking though they are told to leave.
+const quietTime = 200 * time.Millisecond
+
 // Close stops in the reverse order of Open: it leaves the name servers, tells clients to go on elsewhere, answers what
 // is held, finishes what is queued, writes everything down. Closing twice is fine.
 func (b *Broker) Close() error {
@@ -387,6 +390,9 @@ func (b *Broker) close() error {
 	}
 	close(b.stop)
 	b.keepers.Wait()
+	if b.server != nil {
+		b.server.Refuse()
+	}
 	if b.mux != nil {
 		b.mux.Leave()
 	}
@@ -419,6 +425,9 @@ func (b *Broker) close() error {
 	if b.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		b.server.Drain(ctx)
+		cancel()
+		ctx, cancel = context.WithTimeout(context.Background(), quietTime)
+		b.server.Quiet(ctx)
 		cancel()
 		errs = append(errs, b.server.Close())
 	}

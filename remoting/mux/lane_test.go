@@ -163,7 +163,7 @@ func TestCloseWaitsForTheWorkers(t *testing.T) {
 		default:
 		}
 		require.NoError(t, s.Frame(request(3)))
-		require.Empty(t, c.sent, "answered, though the connection closes")
+		answered(t, c, 3, protocol.ServiceNotAvailable)
 		release()
 		<-closed
 		require.Len(t, c.sent, 3)

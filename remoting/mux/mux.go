@@ -134,9 +134,9 @@ const (
 // with isShuttingDown.
 func (m *Mux) Leave() { m.stage.CompareAndSwap(serving, leaving) }
 
-// Close lets the lanes finish what they hold and ends their workers. Requests that come later are not answered: their
-// connections are about to close, which every client takes for a reason to try elsewhere, while some give a message
-// up for an error code.
+// Close lets the lanes finish what they hold and ends their workers. Requests that come later are refused with
+// GO_AWAY or, of older peers, with SERVICE_NOT_AVAILABLE, which every client takes for a reason to try elsewhere.
+// Without an answer clients would wait for their whole timeout, though the connection closes.
 func (m *Mux) Close() {
 	m.closing.Do(func() {
 		m.stage.Store(closed)
@@ -240,15 +240,16 @@ func (s *Session) Frame(b []byte) error {
 	return nil
 }
 
-// turnedAway reports whether the request is not to be taken because the mux stops.
+// turnedAway answers a request that is not to be taken because the mux stops, and reports whether it is one.
 func (s *Session) turnedAway(stage int32) bool {
-	if stage == closed {
-		return true
-	}
-	if s.cmd.Version <= protocol.VersionV5_3_1 || s.cmd.IsOneway() {
+	if stage == leaving && (s.cmd.Version <= protocol.VersionV5_3_1 || s.cmd.IsOneway()) {
 		return false
 	}
-	s.refuse(protocol.NewResponse(protocol.GoAway, "please go away"))
+	resp := protocol.NewResponse(protocol.GoAway, "please go away")
+	if s.cmd.Version <= protocol.VersionV5_3_1 {
+		resp = protocol.NewResponse(protocol.ServiceNotAvailable, "the server is shutting down")
+	}
+	s.refuse(resp)
 	return true
 }
 

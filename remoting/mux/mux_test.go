@@ -270,7 +270,7 @@ func TestCloseFinishesWhatWaits(t *testing.T) {
 	answered(t, c, 0, protocol.Success)
 	answered(t, c, 1, protocol.Success)
 	require.NoError(t, m.Open(c).Frame(request(2)))
-	require.Empty(t, c.sent, "answered, though the connection closes")
+	answered(t, c, 2, protocol.ServiceNotAvailable)
 }
 
 // TestLeavingSaysGoAway: to those that know what it means and can be told, others are served to the last.
@@ -299,7 +299,10 @@ func TestLeavingSaysGoAway(t *testing.T) {
 	m.Close()
 	m.Leave()
 	require.NoError(t, s.Frame(of(code, 6, protocol.Version, 0)))
-	require.NoError(t, s.Frame(of(code+1, 7, 0, 0)))
+	answered(t, c, 6, protocol.GoAway)
+	require.NoError(t, s.Frame(of(code+1, 7, protocol.VersionV5_3_1, 0)))
+	answered(t, c, 7, protocol.ServiceNotAvailable)
+	require.NoError(t, s.Frame(of(code+1, 8, protocol.Version, protocol.FlagOneway)))
 	close(handled)
 	var got []int32
 	for opaque := range handled {
