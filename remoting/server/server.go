@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -71,9 +70,8 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 65536
-		var lim syscall.Rlimit
-		if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) == nil {
-			o.MaxConnections = max(16, int(min(lim.Cur/2, 65536)))
+		if n := openFiles(); n > 0 {
+			o.MaxConnections = max(16, int(min(n/2, 65536)))
 		}
 	}
 	return o, nil
