@@ -119,7 +119,7 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.warnOfUnknownTopics()
-	b.mux = mux.New(mux.Options{Logger: b.o.Logger, FastPort: int(b.o.ListenPort) - 2})
+	b.mux = mux.New(mux.Options{Logger: b.o.Logger, FastPort: int(b.o.ListenPort) - 2, SlowRequest: ms(b.o.Store.SlowMillis)})
 	b.lanes = b.openLanes()
 	if err := b.openHandlers(); err != nil {
 		return err
@@ -251,7 +251,7 @@ func (b *Broker) openHandlers() error {
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		Settings: settings.send, Store: b.store, Topics: b.topics, Mappings: b.mappings, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
-		BrokerName: o.BrokerName, Took: b.stats.PutTook,
+		BrokerName: o.BrokerName, Took: b.stats.PutTook, Journal: b.mux.Journal(),
 		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
 	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Settings: settings.pull,

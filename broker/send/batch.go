@@ -150,6 +150,9 @@ func (b *batch) answer(err error) {
 		s.refused.late.Add(int64(len(b.Recs)))
 	case err != nil:
 		s.countRefused(err, len(b.Recs))
+		if s.o.Journal != nil && b.conn != nil && len(b.reqs) > 0 {
+			s.o.Journal.Refused(b.conn.Remote(), protocol.SendMessage, b.str(b.reqs[0].topic), "", storeRefusal(err))
+		}
 	}
 	var out *mux.Buffer
 	recs := b.Recs

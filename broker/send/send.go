@@ -78,6 +78,8 @@ type Options struct {
 	Took func(took time.Duration, puts int)
 	// CountBack is told of a message sent back by a group.
 	CountBack func(group, topic string)
+	// Journal logs what is refused on event loops and by the store; nil: nothing does.
+	Journal *mux.Journal
 }
 
 // Sender handles the send codes.
@@ -246,10 +248,15 @@ func (s *Sender) check(h *header.SendMessageRequestV2) error {
 
 func (s *Sender) refuse(c mux.Conn, cmd *protocol.Command, err error) {
 	s.countRefused(err, 1)
+	resp := s.withRegion(protocol.ErrorResponse(err))
+	if s.o.Journal != nil {
+		var h header.SendMessageRequestV2
+		_ = decode(cmd, &h) // what cannot be read has no names
+		s.o.Journal.Refused(c.Remote(), cmd.Code, h.Topic, h.ProducerGroup, resp)
+	}
 	if cmd.IsOneway() {
 		return
 	}
-	resp := s.withRegion(protocol.ErrorResponse(err))
 	resp.Opaque = cmd.Opaque
 	mux.Send(c, resp)
 }

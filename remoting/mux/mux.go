@@ -66,6 +66,8 @@ type Options struct {
 	// MaxHeldBytes bounds the memory of requests that wait in lanes or are held for a later answer, a
 	// quarter of it those of one connection. 0: 128 MiB. Past it a request is refused with SYSTEM_BUSY.
 	MaxHeldBytes int64
+	// SlowRequest is from when on a request that keeps a worker for so long is logged; 0: never.
+	SlowRequest time.Duration
 }
 
 // Stats are counters since start.
@@ -82,6 +84,7 @@ type Mux struct {
 	held    atomic.Int64
 	stage   atomic.Int32 // serving, leaving or closed; read for every request
 	stats   struct{ panics, overloaded, timedOut, unknown atomic.Uint64 }
+	journal Journal
 	stop    chan struct{}
 	done    chan struct{}
 	closing sync.Once
@@ -93,9 +96,13 @@ func New(o Options) *Mux {
 		o.MaxHeldBytes = 128 << 20
 	}
 	m := &Mux{o: o, routes: map[int32]*Route{}, stop: make(chan struct{}), done: make(chan struct{})}
+	m.journal.l, m.journal.on = o.Logger, true
 	go m.sweep()
 	return m
 }
+
+// Journal returns what logs refusals, for Inline parts, which answer by themselves.
+func (m *Mux) Journal() *Journal { return &m.journal }
 
 // Add adds routes. A code that is there twice is a mistake of the program.
 func (m *Mux) Add(routes ...Route) {
@@ -324,6 +331,8 @@ func busy(why string) *protocol.Command {
 }
 
 func (s *Session) refuse(resp *protocol.Command) {
+	topic, group := names(s.cmd.Ext)
+	s.m.journal.Refused(s.conn.Remote(), s.cmd.Code, topic, group, resp)
 	if s.cmd.IsOneway() {
 		return
 	}
@@ -376,7 +385,14 @@ type Request struct {
 
 // Reply answers the request; the first call counts, later ones do nothing. It is safe from any goroutine.
 func (r *Request) Reply(resp *protocol.Command) {
-	if !r.finish() || resp == nil || r.Cmd.IsOneway() {
+	if !r.finish() || resp == nil {
+		return
+	}
+	if resp.Code != protocol.Success {
+		topic, group := names(r.Cmd.Ext)
+		r.m.journal.Refused(r.Conn.Remote(), r.Cmd.Code, topic, group, resp)
+	}
+	if r.Cmd.IsOneway() {
 		return
 	}
 	resp.Opaque = r.Cmd.Opaque
@@ -429,7 +445,14 @@ func (r *Request) run() {
 			r.Reply(protocol.NewResponse(protocol.SystemError, fmt.Sprintf("BUG: handler of request code %d panicked: %v", r.Cmd.Code, p)))
 		}
 	}()
-	if resp := r.route.Handle(r); resp != nil {
+	begun := time.Now()
+	resp := r.route.Handle(r)
+	if limit := r.m.o.SlowRequest; limit > 0 {
+		if took := time.Since(begun); took > limit {
+			r.m.journal.slow(r, took)
+		}
+	}
+	if resp != nil {
 		r.Reply(resp)
 	}
 }
