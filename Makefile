@@ -6,13 +6,15 @@
 #   make unit     tests of all packages but the compat suites
 #   make soak     kill-and-restart rounds, SOAK_ROUNDS=500, and the long forms of the store's tests: an hour
 #   make fuzz     every fuzz target, each for FUZZTIME=2m
+#   make cross    vet for macOS and Windows
+#   make release  archives for all platforms, their modules and checksums, into dist/
 #   make golden   files under testdata made by Java, and generated documents, anew
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: build run check unit race fuzz bench compat soak test golden clean
+.PHONY: build run check unit race fuzz bench compat soak test golden cross release clean
 
 GO ?= go
 # Race tests need cgo and set it themselves; everything that ships is built without.
@@ -83,6 +85,12 @@ golden:
 	  && java LoadGolden.java < inputs.tmp > load.tmp && mv load.tmp load.golden && rm inputs.tmp
 	$(GO) test ./tools/config -count=1 -run '^TestKeysDoc$$' -update
 
+cross:
+	for os in darwin windows; do GOOS=$$os $(GO) vet ./...; done
+
+release:
+	scripts/release.sh
+
 clean:
-	rm -rf bin
+	rm -rf bin dist
 	$(GO) clean -testcache

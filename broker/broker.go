@@ -119,7 +119,7 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.warnOfUnknownTopics()
-	b.mux = mux.New(mux.Options{Logger: b.o.Logger, FastPort: int(b.o.ListenPort) - 2})
+	b.mux = mux.New(mux.Options{Logger: b.o.Logger, FastPort: int(b.o.ListenPort) - 2, SlowRequest: ms(b.o.Store.SlowMillis)})
 	b.lanes = b.openLanes()
 	if err := b.openHandlers(); err != nil {
 		return err
@@ -251,7 +251,7 @@ func (b *Broker) openHandlers() error {
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		Settings: settings.send, Store: b.store, Topics: b.topics, Mappings: b.mappings, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
-		BrokerName: o.BrokerName, Took: b.stats.PutTook,
+		BrokerName: o.BrokerName, Took: b.stats.PutTook, Journal: b.mux.Journal(),
 		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
 	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Settings: settings.pull,
@@ -362,11 +362,25 @@ func (b *Broker) Wait(ctx context.Context) {
 // drainTime bounds how long the last replies may take to leave.
 const drainTime = 2 * time.Second
 
-// Close stops in the reverse order of Open: it leaves the name servers, answers what is held, finishes
-// what is queued, writes everything down. Closing twice is fine.
+// quietTime is how long connections may stay open for clients that go on asking though they are told to leave.
+const quietTime = 200 * time.Millisecond
+
+// Close stops in the reverse order of Open: it leaves the name servers, tells clients to go on elsewhere, answers what
+// is held, finishes what is queued, writes everything down. Closing twice is fine.
 func (b *Broker) Close() error {
 	b.closing.Do(func() { b.closeErr = b.close() })
 	return b.closeErr
+}
+
+// settle has messages that event loops have taken stored and answered.
+func (b *Broker) settle() {
+	if b.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	b.server.Drain(ctx) // none of them is in the middle of a send
+	b.sender.Settle(ctx)
 }
 
 func (b *Broker) close() error {
@@ -376,6 +390,12 @@ func (b *Broker) close() error {
 	}
 	close(b.stop)
 	b.keepers.Wait()
+	if b.server != nil {
+		b.server.Refuse()
+	}
+	if b.mux != nil {
+		b.mux.Leave()
+	}
 	if b.puller != nil {
 		b.puller.Close()
 	}
@@ -394,6 +414,7 @@ func (b *Broker) close() error {
 	if b.mux != nil {
 		b.mux.Close()
 	}
+	b.settle()
 	if b.static != nil {
 		b.static.Close()
 	}
@@ -404,6 +425,9 @@ func (b *Broker) close() error {
 	if b.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		b.server.Drain(ctx)
+		cancel()
+		ctx, cancel = context.WithTimeout(context.Background(), quietTime)
+		b.server.Quiet(ctx)
 		cancel()
 		errs = append(errs, b.server.Close())
 	}

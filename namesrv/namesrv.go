@@ -102,6 +102,7 @@ func (s *Server) Addr() string {
 // fine.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
+		s.net.Refuse()
 		s.mux.Close() // the lanes finish; the remover they may wait for still runs
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		s.net.Drain(ctx)

@@ -171,7 +171,7 @@ func (s *Store) round(groups []*Group) {
 	begun := time.Now()
 	w.run()
 	s.tails = s.tails[:0]
-	s.appendTimes.Since(begun)
+	s.took(&s.appendTimes, "append", begun)
 	s.pieces = w.pieces[:0]
 	if w.err != nil {
 		s.fail(w.err)

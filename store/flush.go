@@ -163,7 +163,7 @@ func (s *Store) syncLog() error {
 		s.fail(err)
 		return ErrReadOnly
 	}
-	s.syncTimes.Since(begun)
+	s.took(&s.syncTimes, "sync", begun)
 	s.flushed.Store(to)
 	s.flushedStamp.Store(stamp)
 	return nil

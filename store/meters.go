@@ -26,3 +26,17 @@ func (s *Store) Meters() Meters {
 	}
 	return m
 }
+
+// took counts how long a piece of work has taken, and logs it when that is long, not more than once a second.
+func (s *Store) took(h *latency.Histogram, work string, begun time.Time) {
+	d := time.Since(begun)
+	h.Observe(d)
+	limit := time.Duration(s.o.SlowMillis) * time.Millisecond
+	if limit <= 0 || d <= limit {
+		return
+	}
+	now := begun.Add(d).UnixNano()
+	if last := s.slowLogged.Load(); now-last >= int64(time.Second) && s.slowLogged.CompareAndSwap(last, now) {
+		s.o.Logger.Warn().Str("work", work).Dur("ms", d).Msg("the disk was slow")
+	}
+}

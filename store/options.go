@@ -94,6 +94,10 @@ type Options struct {
 	MaxStoreBytes int64 `prop:"skylarkMaxStoreBytes"`
 	MinFreeBytes  int64 `prop:"skylarkMinFreeBytes"`
 
+	// SlowMillis is from when on writing or syncing the log, ms, is logged as slow, and a request that keeps a worker
+	// for so long; 0: never.
+	SlowMillis int64 `prop:"skylarkSlowMillis"`
+
 	// MultiPathSplitter stands between the folders of a path, literally; "": a comma. Java: the system property
 	// rocketmq.broker.multiPathSplitter.
 	MultiPathSplitter string
@@ -166,6 +170,7 @@ func DefaultOptions() Options {
 		DefaultQueryMaxNum:           32,
 		MaxMsgsNumBatch:              64,
 		MaxFilterMessageSize:         16000,
+		SlowMillis:                   1000,
 
 		MapperFileSizeBatchConsumeQueue: 300000 * consumequeue.BatchUnitSize,
 		MaxLmqConsumeQueueNum:           20000,

@@ -90,6 +90,7 @@ type Store struct {
 
 	appendTimes, syncTimes latency.Histogram
 	longestGet             latency.Longest
+	slowLogged             atomic.Int64 // when, unix ns
 
 	tuning sync.Mutex // Tune
 

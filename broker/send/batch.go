@@ -1,6 +1,7 @@
 package send
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -97,6 +98,7 @@ func (s *Sender) submit(b *batch) {
 		return
 	}
 	b.Impatient, b.at = true, time.Now()
+	s.open.Add(1)
 	if err := s.o.Store.Submit(&b.Group); err != nil {
 		b.Appended(&b.Group, err)
 	}
@@ -104,6 +106,30 @@ func (s *Sender) submit(b *batch) {
 
 // Appended implements store.Owner: it answers the requests of the batch.
 func (b *batch) Appended(_ *store.Group, err error) {
+	s := b.s
+	b.answer(err)
+	s.give(b)
+	if s.open.Add(-1) == 0 && s.settling.Load() {
+		select {
+		case s.settled <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Settle waits until all that the store has been given is answered, or ctx ends.
+func (s *Sender) Settle(ctx context.Context) {
+	s.settling.Store(true)
+	for s.open.Load() > 0 {
+		select {
+		case <-s.settled:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *batch) answer(err error) {
 	s := b.s
 	late := errors.Is(err, store.ErrFlushTimeout) // it is stored all the same
 	if (err == nil || late) && s.o.Took != nil {
@@ -114,7 +140,6 @@ func (b *batch) Appended(_ *store.Group, err error) {
 			err = nil // whoever tried again would send it twice
 		}
 		b.done(err, b.Recs)
-		s.give(b)
 		return
 	}
 	if (err == nil || late) && s.o.Count != nil {
@@ -125,6 +150,9 @@ func (b *batch) Appended(_ *store.Group, err error) {
 		s.refused.late.Add(int64(len(b.Recs)))
 	case err != nil:
 		s.countRefused(err, len(b.Recs))
+		if s.o.Journal != nil && b.conn != nil && len(b.reqs) > 0 {
+			s.o.Journal.Refused(b.conn.Remote(), protocol.SendMessage, b.str(b.reqs[0].topic), "", storeRefusal(err))
+		}
 	}
 	var out *mux.Buffer
 	recs := b.Recs
@@ -158,7 +186,6 @@ func (b *batch) Appended(_ *store.Group, err error) {
 	case out != nil:
 		b.conn.Write(out)
 	}
-	s.give(b)
 }
 
 // replySize is about the size of a reply.

@@ -78,6 +78,8 @@ type Options struct {
 	Took func(took time.Duration, puts int)
 	// CountBack is told of a message sent back by a group.
 	CountBack func(group, topic string)
+	// Journal logs what is refused on event loops and by the store; nil: nothing does.
+	Journal *mux.Journal
 }
 
 // Sender handles the send codes.
@@ -91,11 +93,16 @@ type Sender struct {
 	lmq       bool
 	maxLights int // -1: no limit
 	refused   refusals
+
+	open     atomic.Int64 // batches that the store has
+	settling atomic.Bool
+	settled  chan struct{}
 }
 
 // New returns a Sender.
 func New(o Options) *Sender {
-	s := &Sender{o: o, storeHost: message.HostOf(o.StoreHost), keys: message.NewUniqKeys(o.StoreHost.Addr(), uint32(time.Now().UnixNano()))}
+	s := &Sender{o: o, storeHost: message.HostOf(o.StoreHost), keys: message.NewUniqKeys(o.StoreHost.Addr(), uint32(time.Now().UnixNano())),
+		settled: make(chan struct{}, 1)}
 	so := o.Store.Options()
 	s.lmq, s.maxLights = so.EnableLmq && so.EnableMultiDispatch, -1
 	if so.EnableLmqQuota {
@@ -241,10 +248,15 @@ func (s *Sender) check(h *header.SendMessageRequestV2) error {
 
 func (s *Sender) refuse(c mux.Conn, cmd *protocol.Command, err error) {
 	s.countRefused(err, 1)
+	resp := s.withRegion(protocol.ErrorResponse(err))
+	if s.o.Journal != nil {
+		var h header.SendMessageRequestV2
+		_ = decode(cmd, &h) // what cannot be read has no names
+		s.o.Journal.Refused(c.Remote(), cmd.Code, h.Topic, h.ProducerGroup, resp)
+	}
 	if cmd.IsOneway() {
 		return
 	}
-	resp := s.withRegion(protocol.ErrorResponse(err))
 	resp.Opaque = cmd.Opaque
 	mux.Send(c, resp)
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 )
 
 // cacheDir returns the folder for fetched and built things, outside the
@@ -50,7 +49,7 @@ func cached(t TB, name string, build func(dir string) error) string {
 		t.Fatalf("cannot open cache lock: %v", err)
 	}
 	defer lock.Close() // releases the lock
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+	if err := flock(lock); err != nil {
 		t.Fatalf("cannot lock %s: %v", lock.Name(), err)
 	}
 	if _, err := os.Stat(final); err == nil {

@@ -163,7 +163,7 @@ func TestCloseWaitsForTheWorkers(t *testing.T) {
 		default:
 		}
 		require.NoError(t, s.Frame(request(3)))
-		answered(t, c, 3, protocol.SystemBusy)
+		answered(t, c, 3, protocol.ServiceNotAvailable)
 		release()
 		<-closed
 		require.Len(t, c.sent, 3)

@@ -66,6 +66,8 @@ type Options struct {
 	// MaxHeldBytes bounds the memory of requests that wait in lanes or are held for a later answer, a
 	// quarter of it those of one connection. 0: 128 MiB. Past it a request is refused with SYSTEM_BUSY.
 	MaxHeldBytes int64
+	// SlowRequest is from when on a request that keeps a worker for so long is logged; 0: never.
+	SlowRequest time.Duration
 }
 
 // Stats are counters since start.
@@ -80,7 +82,9 @@ type Mux struct {
 	lanesMu sync.Mutex
 	lanes   []*Lane
 	held    atomic.Int64
+	stage   atomic.Int32 // serving, leaving or closed; read for every request
 	stats   struct{ panics, overloaded, timedOut, unknown atomic.Uint64 }
+	journal Journal
 	stop    chan struct{}
 	done    chan struct{}
 	closing sync.Once
@@ -92,9 +96,13 @@ func New(o Options) *Mux {
 		o.MaxHeldBytes = 128 << 20
 	}
 	m := &Mux{o: o, routes: map[int32]*Route{}, stop: make(chan struct{}), done: make(chan struct{})}
+	m.journal.l, m.journal.on = o.Logger, true
 	go m.sweep()
 	return m
 }
+
+// Journal returns what logs refusals, for Inline parts, which answer by themselves.
+func (m *Mux) Journal() *Journal { return &m.journal }
 
 // Add adds routes. A code that is there twice is a mistake of the program.
 func (m *Mux) Add(routes ...Route) {
@@ -121,10 +129,24 @@ func (m *Mux) Stats() Stats {
 	return Stats{m.stats.panics.Load(), m.stats.overloaded.Load(), m.stats.timedOut.Load(), m.stats.unknown.Load()}
 }
 
-// Close lets the lanes finish what they hold and ends their workers. Requests that come later are
-// refused with SYSTEM_BUSY.
+// The stages of a Mux.
+const (
+	serving int32 = iota
+	leaving
+	closed
+)
+
+// Leave tells peers that know GO_AWAY, 5.3.2 and later, to go on elsewhere: their requests are answered so, but for
+// one-way requests, which could not be. Others are served until Close. Java: NettyRemotingAbstract.processRequestCommand
+// with isShuttingDown.
+func (m *Mux) Leave() { m.stage.CompareAndSwap(serving, leaving) }
+
+// Close lets the lanes finish what they hold and ends their workers. Requests that come later are refused with
+// GO_AWAY or, of older peers, with SERVICE_NOT_AVAILABLE, which every client takes for a reason to try elsewhere.
+// Without an answer clients would wait for their whole timeout, though the connection closes.
 func (m *Mux) Close() {
 	m.closing.Do(func() {
+		m.stage.Store(closed)
 		close(m.stop)
 		<-m.done
 		for _, l := range m.allLanes() {
@@ -198,6 +220,9 @@ func (s *Session) Frame(b []byte) error {
 		}
 		return nil
 	}
+	if stage := s.m.stage.Load(); stage != serving && s.turnedAway(stage) {
+		return nil
+	}
 	r := s.last // peers that send much send the same
 	if r == nil || r.Code != c.Code {
 		r = s.m.routes[c.Code]
@@ -220,6 +245,19 @@ func (s *Session) Frame(b []byte) error {
 	}
 	s.queue(r, len(b))
 	return nil
+}
+
+// turnedAway answers a request that is not to be taken because the mux stops, and reports whether it is one.
+func (s *Session) turnedAway(stage int32) bool {
+	if stage == leaving && (s.cmd.Version <= protocol.VersionV5_3_1 || s.cmd.IsOneway()) {
+		return false
+	}
+	resp := protocol.NewResponse(protocol.GoAway, "please go away")
+	if s.cmd.Version <= protocol.VersionV5_3_1 {
+		resp = protocol.NewResponse(protocol.ServiceNotAvailable, "the server is shutting down")
+	}
+	s.refuse(resp)
+	return true
 }
 
 // keepFields is how many ext fields a session has room for between reads.
@@ -293,6 +331,8 @@ func busy(why string) *protocol.Command {
 }
 
 func (s *Session) refuse(resp *protocol.Command) {
+	topic, group := names(s.cmd.Ext)
+	s.m.journal.Refused(s.conn.Remote(), s.cmd.Code, topic, group, resp)
 	if s.cmd.IsOneway() {
 		return
 	}
@@ -345,7 +385,14 @@ type Request struct {
 
 // Reply answers the request; the first call counts, later ones do nothing. It is safe from any goroutine.
 func (r *Request) Reply(resp *protocol.Command) {
-	if !r.finish() || resp == nil || r.Cmd.IsOneway() {
+	if !r.finish() || resp == nil {
+		return
+	}
+	if resp.Code != protocol.Success {
+		topic, group := names(r.Cmd.Ext)
+		r.m.journal.Refused(r.Conn.Remote(), r.Cmd.Code, topic, group, resp)
+	}
+	if r.Cmd.IsOneway() {
 		return
 	}
 	resp.Opaque = r.Cmd.Opaque
@@ -398,7 +445,14 @@ func (r *Request) run() {
 			r.Reply(protocol.NewResponse(protocol.SystemError, fmt.Sprintf("BUG: handler of request code %d panicked: %v", r.Cmd.Code, p)))
 		}
 	}()
-	if resp := r.route.Handle(r); resp != nil {
+	begun := time.Now()
+	resp := r.route.Handle(r)
+	if limit := r.m.o.SlowRequest; limit > 0 {
+		if took := time.Since(begun); took > limit {
+			r.m.journal.slow(r, took)
+		}
+	}
+	if resp != nil {
 		r.Reply(resp)
 	}
 }

@@ -270,7 +270,47 @@ func TestCloseFinishesWhatWaits(t *testing.T) {
 	answered(t, c, 0, protocol.Success)
 	answered(t, c, 1, protocol.Success)
 	require.NoError(t, m.Open(c).Frame(request(2)))
-	answered(t, c, 2, protocol.SystemBusy)
+	answered(t, c, 2, protocol.ServiceNotAvailable)
+}
+
+// TestLeavingSaysGoAway: to those that know what it means and can be told, others are served to the last.
+func TestLeavingSaysGoAway(t *testing.T) {
+	m, l := newMux(t, mux.Options{}), &loop{}
+	handled := make(chan int32, 10)
+	lane := m.NewLane(mux.LaneOptions{Workers: 1, Capacity: 10})
+	m.Add(mux.Route{Code: code, Lane: lane, Handle: func(r *mux.Request) *protocol.Command { handled <- r.Cmd.Opaque; return ok() }})
+	m.Add(mux.Route{Code: code + 1, Lane: lane, Inline: &mux.InlineFactory{Open: func(mux.Conn) mux.Inline { return l }}, Handle: func(*mux.Request) *protocol.Command { return ok() }})
+	c := newConn()
+	s := m.Open(c)
+	of := func(code, opaque, version, flag int32) []byte {
+		return frame.Append(nil, &protocol.Command{Code: code, Opaque: opaque, Version: version, Flag: flag})
+	}
+	require.NoError(t, s.Frame(of(code, 1, protocol.Version, 0)))
+	answered(t, c, 1, protocol.Success)
+	m.Leave()
+	require.NoError(t, s.Frame(of(code, 2, protocol.VersionV5_3_1+1, 0)))
+	require.Equal(t, "please go away", answered(t, c, 2, protocol.GoAway).Remark)
+	require.NoError(t, s.Frame(of(code+1, 3, protocol.Version, 0)))
+	answered(t, c, 3, protocol.GoAway)
+	require.Empty(t, l.events)
+	require.NoError(t, s.Frame(of(code, 4, protocol.VersionV5_3_1, 0)))
+	answered(t, c, 4, protocol.Success)
+	require.NoError(t, s.Frame(of(code, 5, protocol.Version, protocol.FlagOneway)))
+	m.Close()
+	m.Leave()
+	require.NoError(t, s.Frame(of(code, 6, protocol.Version, 0)))
+	answered(t, c, 6, protocol.GoAway)
+	require.NoError(t, s.Frame(of(code+1, 7, protocol.VersionV5_3_1, 0)))
+	answered(t, c, 7, protocol.ServiceNotAvailable)
+	require.NoError(t, s.Frame(of(code+1, 8, protocol.Version, protocol.FlagOneway)))
+	close(handled)
+	var got []int32
+	for opaque := range handled {
+		got = append(got, opaque)
+	}
+	require.Equal(t, []int32{1, 4, 5}, got)
+	require.Empty(t, l.events)
+	require.Empty(t, c.sent)
 }
 
 func TestBadRoutesPanic(t *testing.T) {

@@ -75,4 +75,5 @@ func TestLanguagesAndVersionsAreThoseOfJava(t *testing.T) {
 	require.Equal(t, c.Version["V3_4_9"], VersionV3_4_9)
 	require.Equal(t, c.Version["V4_9_4"], VersionV4_9_4)
 	require.Equal(t, c.Version["V5_0_0"], VersionV5_0_0)
+	require.Equal(t, c.Version["V5_3_1"], VersionV5_3_1)
 }

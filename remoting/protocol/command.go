@@ -20,6 +20,7 @@ const (
 	VersionV3_4_9 int32 = 121
 	VersionV4_9_4 int32 = 401
 	VersionV5_0_0 int32 = 413
+	VersionV5_3_1 int32 = 475
 )
 
 // Language is the ordinal of Java's LanguageCode.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
 	"github.com/skylarkmq/skylark/remoting/frame"
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -340,36 +339,6 @@ func (c *conn) write(out []*mux.Buffer) {
 		clear(c.iov)
 	}
 	c.active.Store(time.Now().UnixNano())
-}
-
-// send gives the kernel what it takes at once and returns the rest.
-func (c *conn) send(iov [][]byte) [][]byte {
-	for {
-		var n int
-		var err error
-		if len(iov) == 1 {
-			n, err = unix.Write(c.g.Fd(), iov[0])
-		} else {
-			n, err = unix.Writev(c.g.Fd(), iov)
-		}
-		switch err {
-		case nil:
-			for len(iov) > 0 && n >= len(iov[0]) {
-				n -= len(iov[0])
-				iov = iov[1:]
-			}
-			if len(iov) > 0 {
-				iov[0] = iov[0][n:]
-			}
-			return iov
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return iov
-		default:
-			c.gone = true
-			return nil
-		}
-	}
 }
 
 // maxIovecs is the most pieces one writev takes (Linux: UIO_MAXIOV).

@@ -12,9 +12,9 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -70,9 +70,8 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 65536
-		var lim syscall.Rlimit
-		if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) == nil {
-			o.MaxConnections = max(16, int(min(lim.Cur/2, 65536)))
+		if n := openFiles(); n > 0 {
+			o.MaxConnections = max(16, int(min(n/2, 65536)))
 		}
 	}
 	return o, nil
@@ -97,6 +96,7 @@ type Server struct {
 	sweepWG sync.WaitGroup
 	stop    chan struct{}
 	once    sync.Once
+	listens []int // file descriptors of gnet's listeners, where they can be had
 }
 
 // Open listens on all ports and serves. It fails when a port is taken.
@@ -125,6 +125,11 @@ func Open(o Options) (*Server, error) {
 	case s.eng = <-s.h.booted:
 	case <-s.stopped:
 		return nil, fmt.Errorf("cannot listen on %v: %w", addrs, s.runErr)
+	}
+	for _, a := range addrs {
+		if fd, err := listenerFD(s.eng, strings.TrimPrefix(a, "tcp://")); err == nil {
+			s.listens = append(s.listens, fd)
+		}
 	}
 	s.sweepWG.Go(s.sweep)
 	return s, nil
@@ -157,6 +162,42 @@ func (s *Server) Drain(ctx context.Context) {
 		}
 		select {
 		case <-passed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Refuse has connections refused from now on; those that are open stay. A client that is told to go on elsewhere
+// first tries a new connection: refused, it fails at once, while on one that is accepted and closes soon it would wait
+// for its whole timeout. Where a listener cannot be closed alone, it does nothing.
+func (s *Server) Refuse() {
+	for _, fd := range s.listens {
+		if err := stopListening(fd); err != nil {
+			s.o.Logger.Warn().Err(err).Msg("cannot close a listener ahead of its connections")
+		}
+	}
+	s.listens = nil
+}
+
+// quietFor is how long nothing may come for connections to count as quiet, longer than the way there and back.
+const quietFor = 20 * time.Millisecond
+
+// Quiet waits until nothing has come or gone on any connection for a moment, or ctx ends.
+func (s *Server) Quiet(ctx context.Context) {
+	for {
+		last := int64(0)
+		s.h.mu.Lock()
+		for c := range s.h.conns {
+			last = max(last, c.active.Load())
+		}
+		s.h.mu.Unlock()
+		left := quietFor - time.Since(time.Unix(0, last))
+		if left <= 0 {
+			return
+		}
+		select {
+		case <-time.After(left):
 		case <-ctx.Done():
 			return
 		}

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -261,4 +263,31 @@ func TestConnectionsAreLimited(t *testing.T) {
 	b.send(1, 1, 0, nil)
 	b.read()
 	f.dial(t).closed()
+}
+
+// TestRefuseClosesTheListenersOnly: connections that are open go on, others are refused, and Close ends all.
+func TestRefuseClosesTheListenersOnly(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("listeners are closed with their connections here")
+	}
+	f := start(t, nil)
+	p := f.dial(t)
+	p.send(1, 1, 0, []byte("before"))
+	require.Equal(t, "before", string(p.read().Body))
+	f.s.Refuse()
+	f.s.Refuse()
+	_, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)))
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	p.send(1, 2, 0, []byte("behind"))
+	require.Equal(t, "behind", string(p.read().Body))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	f.s.Quiet(ctx)
+	require.NoError(t, ctx.Err())
+	again, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)))
+	require.NoError(t, err, "the port is not free")
+	require.NoError(t, again.Close())
+	require.NoError(t, f.s.Close())
+	_, err = p.r.ReadByte()
+	require.ErrorIs(t, err, io.EOF)
 }

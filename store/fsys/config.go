@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -200,6 +201,9 @@ func modified(f FS, path string) time.Time {
 
 // SyncDir makes renames, new and removed names of a folder durable.
 func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a folder cannot be opened there to be synced; NTFS keeps its changes in a journal
+	}
 	f, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("cannot sync folder %s: %w", dir, err)

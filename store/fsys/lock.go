@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrLocked means that another process, ours or Java's, holds the lock.
@@ -15,20 +13,14 @@ var ErrLocked = errors.New("another process holds the lock")
 type Lock struct{ f *os.File }
 
 // LockFile takes the lock that Java's broker takes: an exclusive record lock on the first byte of the
-// file, which then holds the word "lock" (DefaultMessageStore.start). An open-file-description lock
-// conflicts with Java's lock and, unlike it, also with a second one of the same process.
+// file, which then holds the word "lock" (DefaultMessageStore.start).
 func LockFile(path string) (*Lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open lock file %s: %w", path, err)
 	}
-	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: 0, Start: 0, Len: 1}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &l); err != nil {
-		_ = f.Close()
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-			return nil, fmt.Errorf("cannot lock %s: %w", path, ErrLocked)
-		}
-		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot lock %s: %w", path, err), f.Close())
 	}
 	if _, err := f.WriteAt([]byte("lock"), 0); err != nil {
 		_ = f.Close()
@@ -42,3 +34,7 @@ func (l *Lock) Release() error { return l.f.Close() }
 
 // Close is Release.
 func (l *Lock) Close() error { return l.Release() }
+
+// LockHeld reports whether anybody holds the lock of an open file. It only asks, but on Windows, where it takes the
+// lock for a moment.
+func LockHeld(f *os.File) (bool, error) { return lockHeld(f) }

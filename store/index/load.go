@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/skylarkmq/skylark/store/fsys"
 )
@@ -55,7 +54,7 @@ func (l *loader) load() error {
 func (l *loader) mend(i int) (int, error) {
 	path := l.files[i].path
 	done, err := l.repair(i)
-	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+	if !fsys.IsFull(err) {
 		return done, err
 	}
 	l.x.o.Logger.Warn().Err(err).Str("path", path).Msg("no space to repair an index file, removing it and those behind it; they are built anew from the commit log")

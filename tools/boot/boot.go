@@ -24,9 +24,6 @@ const (
 	statusFailed    = 255 // System.exit(-1)
 )
 
-// Version is what --version prints; the release build sets it.
-var Version = "0.1.0-dev"
-
 // exitError carries an exit status.
 type exitError struct {
 	status int
@@ -110,7 +107,7 @@ func app(stdout, stderr io.Writer) *cli.App {
 		}, more...)
 	}
 	return &cli.App{
-		Name: "skylark", Usage: "a drop-in RocketMQ server", Version: Version, Writer: stdout, ErrWriter: stderr,
+		Name: "skylark", Usage: "a drop-in RocketMQ server", Version: describe(), Writer: stdout, ErrWriter: stderr,
 		HideHelpCommand: true, ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return &exitError{statusBadOption, err} },
 		Action: func(c *cli.Context) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,7 +157,8 @@ func TestExitStatuses(t *testing.T) {
 		"all settings":      {"mqbroker", []string{"-p"}, 0, "flushDiskType=ASYNC_FLUSH", ""},
 		"of a name server":  {"mqnamesrv", []string{"-p"}, 0, "listenPort=9876", ""},
 		"important":         {"mqbroker", []string{"-m", "-n", "10.0.0.1:9876"}, 0, "namesrvAddr=10.0.0.1:9876", ""},
-		"version":           {"skylark", []string{"--version"}, 0, Version, ""},
+		"version":           {"skylark", []string{"--version"}, 0, "skylark version " + describe(), ""},
+		"version, short":    {"skylark", []string{"-v"}, 0, runtime.Version(), ""},
 		"words are ignored": {"mqbroker", []string{"-p", "autoCreateTopicEnable=true"}, 0, "brokerName=", `"autoCreateTopicEnable=true" has no effect`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,7 @@ func TestOperatorsAreAnswered(t *testing.T) {
 	both.line(t, "is ready")
 	for n, want := range map[int][]string{
 		http1: {"skylark_namesrv_brokers 0", `skylark_requests_refused_total{reason="panic",server="namesrv"} 0`},
-		http2: {`skylark_refusing{reason="disk_error"} 0`, "skylark_commitlog_max_offset 0", "skylark_build_info{version=\"" + Version + `"} 1`},
+		http2: {`skylark_refusing{reason="disk_error"} 0`, "skylark_commitlog_max_offset 0", `version="` + Version + `"} 1`},
 		http3: {"skylark_namesrv_brokers 1", "skylark_commitlog_max_offset 0", "go_goroutines "},
 	} {
 		for _, path := range []string{"/healthz", "/readyz"} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -138,11 +139,10 @@ func runNamesrv(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := startNamesrv(c, o)
+	s, err := startNamesrv(c, o, h)
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
-	h.SetNamesrv(s)
 	h.Serving()
 	removePid, err := writePid()
 	if err == nil {
@@ -164,21 +164,24 @@ func inFile(c *cli.Context, err error) error {
 	return err
 }
 
-// startOps opens the HTTP listener for operators, if there is to be one; p is the progress of the store that
+// startOps says in the log what starts, and opens the HTTP listener for operators, if there is to be one; p is the progress of the store that
 // will be opened.
 func startOps(c *cli.Context, log zerolog.Logger, listen string, p *store.Progress) (*ops.Server, error) {
-	h, err := ops.Open(ops.Options{Listen: listen, Logger: log, Version: Version, Progress: p})
+	id, at := source()
+	log.Info().Str("version", Version).Str("commit", id).Str("committed", at).Str("go", runtime.Version()).Int("pid", os.Getpid()).Msgf("skylark %s starts", c.Command.Name)
+	h, err := ops.Open(ops.Options{Listen: listen, Logger: log, Version: Version, Commit: id, Progress: p})
 	if err != nil {
 		return nil, &exitError{statusFailed, inFile(c, err)}
 	}
 	return h, nil
 }
 
-func startNamesrv(c *cli.Context, o namesrv.Options) (*namesrv.Server, error) {
+func startNamesrv(c *cli.Context, o namesrv.Options, h *ops.Server) (*namesrv.Server, error) {
 	s, err := namesrv.Open(o)
 	if err != nil {
 		return nil, &exitError{statusFailed, inFile(c, err)}
 	}
+	h.SetNamesrv(s)
 	fmt.Fprintf(c.App.Writer, "The Name Server boot success. serializeType=JSON, address %s\n", s.Addr())
 	return s, nil
 }
@@ -314,11 +317,10 @@ func runStandalone(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ns, err := startNamesrv(c, no)
+	ns, err := startNamesrv(c, no, h)
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
-	h.SetNamesrv(ns)
 	b, err := startBroker(c, bo)
 	if err != nil {
 		return errors.Join(err, ns.Close(), h.Close())

@@ -80,6 +80,7 @@ var ownKeys = []struct{ name, value, what string }{
 	{"skylarkMaxStoreBytes", "0", "Most bytes that all commit log files together may have; above, the oldest files go whatever their age. The last file never goes, so the log has at least one. 0: no limit."},
 	{"skylarkMinFreeBytes", "0", "Bytes that must stay free on each disk of the store. With less, the oldest commit log files go whatever their age (unless `cleanFileForciblyEnable=false`); while that is not enough, no message is taken (code 14). With it the disk ratios may be up to 100. 0: no limit."},
 	{"skylarkNameServers", "", "The list of name servers, `host:port;host:port`, that a name server with `skylarkHttpListen` answers at `/rocketmq/nsaddr` (or the subgroup `rmqAddressServerSubGroup`), where clients and brokers look for name servers. Unset: itself."},
+	{"skylarkSlowMillis", "1000", "From how many milliseconds on a write or sync of the commit log, or a request that keeps a worker for so long, is logged as slow. 0: never."},
 }
 
 func TestOwnKeysAreDescribed(t *testing.T) {

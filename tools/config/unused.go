@@ -54,6 +54,8 @@ const (
 	Tiered Reason = "tiered storage is not supported"
 	// Plugin keys name Java classes to load.
 	Plugin Reason = "names a Java class, which cannot be loaded"
+	// Drain keys choose whether a stop says GO_AWAY, and for how long.
+	Drain Reason = "a stop always says GO_AWAY, and lasts until all that was taken is answered"
 	// Timer keys size the threads of Java's timer.
 	Timer Reason = "the timer is one goroutine"
 	// Pop keys pace the threads that revive popped messages, and bound the keys for which pops are held.
@@ -171,6 +173,7 @@ var rules = []rule{
 		"authorizationProvider", "authorizationMetadataProvider", "authorizationStrategy",
 	}},
 	{reason: Timer, names: []string{"timerGetMessageThreadNum", "timerPutMessageThreadNum"}},
+	{reason: Drain, names: []string{"enableShutdownGracefully", "shutdownWaitTimeSeconds"}},
 	{reason: Tries, names: []string{"timerEnableRetryUntilSuccess", "timerSkipUnknownError"}},
 	{reason: Container, names: []string{"inBrokerContainer"}},
 }

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/skylarkmq/skylark/store/fsys"
 )
 
@@ -65,11 +63,11 @@ func lockHeld(root string) (bool, error) {
 		return false, fmt.Errorf("cannot look at the lock: %w", err)
 	}
 	defer f.Close()
-	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: 0, Start: 0, Len: 1}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l); err != nil {
+	held, err := fsys.LockHeld(f)
+	if err != nil {
 		return false, fmt.Errorf("cannot look at the lock: %w", err)
 	}
-	return l.Type != unix.F_UNLCK, nil
+	return held, nil
 }
 
 // dataPiece is how much eachData reads at once.
@@ -106,23 +104,6 @@ func eachData(f *os.File, from, to, align int64, fn func(off int64, b []byte) er
 		}
 	}
 	return nil
-}
-
-// dataAt returns the next extent of data at or behind at, [to, to) when there is none. Where the file
-// system does not tell holes all is data.
-func dataAt(f *os.File, at, to int64) (int64, int64) {
-	begin, err := f.Seek(at, unix.SEEK_DATA)
-	if errors.Is(err, unix.ENXIO) {
-		return to, to
-	}
-	if err != nil || begin < at {
-		return at, to
-	}
-	end, err := f.Seek(begin, unix.SEEK_HOLE)
-	if err != nil || end <= begin {
-		end = to
-	}
-	return min(begin, to), min(end, to)
 }
 
 // nonZero returns where the first byte of [from, to) that is not zero stands and where the last one ends;

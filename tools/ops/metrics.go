@@ -3,6 +3,7 @@ package ops
 import (
 	stdlog "log"
 	"net/http"
+	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,7 +18,7 @@ import (
 
 // Skylark's own figures; the names of Java's exporter (rocketmq_...) are not among them.
 var (
-	info       = desc("build_info", "The running version.", "version")
+	info       = desc("build_info", "The running version, the commit it was built from and by which Go.", "commit", "goversion", "version")
 	isReady    = desc("ready", "1 while /readyz says so.")
 	recovering = desc("recovery_done", "How far the running step of the store's recovery is, bytes or queues.", "step")
 	toRecover  = desc("recovery_total", "How far the running step of the store's recovery has to go.", "step")
@@ -57,7 +58,7 @@ func (s *Server) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	to := sink{ch}
-	to.gauge(info, 1, s.o.Version)
+	to.gauge(info, 1, s.o.Commit, runtime.Version(), s.o.Version)
 	to.gauge(isReady, flag(s.state().State == stateServing))
 	if n := s.namesrv.Load(); n != nil {
 		f := n.Figures()

@@ -46,6 +46,7 @@ type Options struct {
 	Listen  string // host:port; port 0: a free one
 	Logger  zerolog.Logger
 	Version string
+	Commit  string // that the binary was built from
 	// Progress is that of the store which is being opened; nil: there is none.
 	Progress *store.Progress
 }
