@@ -341,6 +341,10 @@ func TestAdministratorsReachConsumers(t *testing.T) {
 	require.Contains(t, info.Jstack, "goroutine")
 	require.GreaterOrEqual(t, len(info.MQTable), 2)
 	require.Len(t, info.SubscriptionSet, 2)
+	shown := cluster.MQAdmin(t, "consumerStatus", "-n", c.Addr(), "-g", group, "-i", push.ClientID())
+	for _, part := range []string{"#Consumer Properties#", topic, "CONSUME_PASSIVELY", "#Consumer MQ Detail#"} {
+		require.Contains(t, shown, part, "stock mqadmin reads it too")
+	}
 	direct, err := a.ConsumeDirectly(ctx, group, push.ClientID(), topic, sent[3].OffsetMsgID)
 	require.NoError(t, err)
 	require.Equal(t, body.DirectSuccess, direct.ConsumeResult)
