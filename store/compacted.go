@@ -27,9 +27,29 @@ type compactor struct {
 	topics sync.Map          // string -> struct{}
 	logs   sync.Map          // *consumequeue.Queue -> *compaction.Log
 	quiet  time.Time         // errors are logged again from then on
+	copied atomic.Pointer[copied]
 	wake   chan struct{}
 	stop   chan struct{}
 	done   chan struct{}
+}
+
+// copied says up to where the CommitLog has been copied: what a checkpoint may name, so that Java's broker, behind a
+// kill, dispatches the rest again to the compaction logs.
+type copied struct {
+	stamp, logic int64
+	at           time.Time
+}
+
+// copiedLate is how long a checkpoint waits for what cannot be copied. The retention waits with it.
+const copiedLate = time.Minute
+
+// copiedFirst returns stamp and logic, or those up to which the compaction logs have come.
+func (s *Store) copiedFirst(stamp, logic int64) (int64, int64) {
+	c := s.compactor.copied.Load()
+	if c == nil || c.logic >= logic || time.Since(c.at) > copiedLate {
+		return stamp, logic
+	}
+	return max(c.stamp, s.cp.logicsMsgTimestamp), max(c.logic, s.cp.logicsPhysicalOffset)
 }
 
 // compactionFiles bounds the files of compaction logs kept open.
@@ -63,6 +83,7 @@ func (s *Store) openCompaction() error {
 		}
 		c.topics.Store(n.Topic, struct{}{})
 		c.any.Store(true)
+		c.copied.Store(&copied{s.cp.logicsMsgTimestamp, s.cp.logicsPhysicalOffset, time.Now()})
 		if err := s.openCompacted(s.Queue(n.Topic, n.ID), true); err != nil {
 			return err
 		}
@@ -114,6 +135,7 @@ func (s *Store) Compact(topic string) {
 	if _, known := c.topics.LoadOrStore(strings.Clone(topic), struct{}{}); known {
 		return
 	}
+	c.copied.CompareAndSwap(nil, &copied{s.dispStamp.Load(), s.dispatched.Load(), time.Now()})
 	c.any.Store(true)
 	select {
 	case c.wake <- struct{}{}:
@@ -231,6 +253,8 @@ func (s *Store) compactRound() {
 // followCompacted copies all there is to copy; the caller holds compactor.mu.
 func (s *Store) followCompacted() {
 	c := &s.compactor
+	to := &copied{s.dispStamp.Load(), min(s.dispatched.Load(), s.flushed.Load()), time.Now()}
+	all := c.any.Load()
 	c.topics.Range(func(k, _ any) bool {
 		v, ok := s.topics.Load(k)
 		if !ok {
@@ -238,11 +262,15 @@ func (s *Store) followCompacted() {
 		}
 		v.(*topicQueues).each(func(q *consumequeue.Queue) {
 			if err := s.followQueue(q); err != nil {
+				all = false
 				s.compactionFailed(fmt.Errorf("cannot copy queue %d of topic %s to its compaction log: %w", q.ID, q.Topic, err))
 			}
 		})
 		return !s.failed.Load()
 	})
+	if all {
+		c.copied.Store(to)
+	}
 }
 
 func (s *Store) followQueue(q *consumequeue.Queue) error {
@@ -350,6 +378,7 @@ func (s *Store) closeCompaction() error {
 	}
 	close(c.stop)
 	<-c.done
+	c.copied.Store(nil)
 	if c.files == nil || s.failed.Load() {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skylarkmq/skylark/remoting/message"
+	"github.com/skylarkmq/skylark/store/fsys"
 )
 
 func compactedOptions(dir string) Options {
@@ -18,6 +19,7 @@ func compactedOptions(dir string) Options {
 	o.MappedFileSizeCommitLog, o.MappedFileSizeConsumeQueue = 1<<20, 20*1000
 	o.CompactionMappedFileSize, o.CompactionCqMappedFileSize = 46*1000*10, 46*10
 	o.CompactionScheduleInternal, o.FlushIntervalCommitLog, o.FlushIntervalConsumeQueue = 20, 10, 20
+	o.DiskUsage = func(string) (fsys.Disk, error) { return fsys.Disk{Total: 1 << 40, Free: 1 << 40, Usable: 1 << 40}, nil }
 	o.CompactedTopic = func(topic string) bool { return topic == "Compacted" }
 	return o
 }
@@ -199,4 +201,35 @@ func TestWithoutCompaction(t *testing.T) {
 	require.NoError(t, s.DeleteTopic("Compacted"))
 	require.NoError(t, s.Close())
 	require.NoDirExists(t, filepath.Join(o.StorePathRootDir, "compaction"))
+}
+
+// TestCheckpointWaitsForCompaction: a checkpoint names nothing that is not in the compaction logs: from there on Java's
+// broker dispatches to them again when this one was killed.
+func TestCheckpointWaitsForCompaction(t *testing.T) {
+	o := compactedOptions(t.TempDir())
+	o.FlushIntervalConsumeQueue = 1 << 30 // the test checkpoints, and says when messages are copied
+	s, err := Open(o)
+	require.NoError(t, err)
+	logic := func() int64 {
+		require.NoError(t, s.checkpoint())
+		cp, err := readCheckpoint(o.FS, o.StorePathRootDir)
+		require.NoError(t, err)
+		return cp.logicsPhysicalOffset
+	}
+	o = s.Options()
+	putKey(t, s, "Other", "key", "x")
+	require.Equal(t, s.log.End(), logic())
+	s.compactor.mu.Lock()
+	s.Compact("Compacted")
+	before := s.log.End()
+	putKey(t, s, "Compacted", "key", "x")
+	putKey(t, s, "Other", "key", "x")
+	require.Equal(t, before, logic())
+	s.compactor.mu.Unlock()
+	await(t, "the messages are copied", func() bool {
+		s.compactor.wake <- struct{}{}
+		return s.compactor.copied.Load().logic == s.log.End()
+	})
+	require.Equal(t, s.log.End(), logic())
+	require.NoError(t, s.Close())
 }
