@@ -18,12 +18,14 @@ import (
 	"github.com/skylarkmq/skylark/store/segment"
 )
 
-// Names that Java's broker uses in a queue's folders. Java: CompactionLog, DefaultMappedFile.renameToDelete.
+// Names that Java's broker uses in a queue's folders. Java: CompactionLog.
 const (
 	compactingDir  = "compacting"  // where a round makes its files
 	replicatingDir = "replicating" // where a slave keeps what it fetches
-	deleteSuffix   = ".delete"     // of a file that others have taken the place of
 )
+
+// DeleteSuffix is behind the name of a file that others are taking the place of. Java: DefaultMappedFile.renameToDelete.
+const DeleteSuffix = ".delete"
 
 // parseName returns the offset that is the name of a file.
 func parseName(name string) (int64, bool) {
@@ -48,9 +50,9 @@ func (l *Log) look(dir string, size int64) (folder, error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name)
-		base, isBase := parseName(strings.TrimSuffix(e.Name, deleteSuffix))
+		base, isBase := parseName(strings.TrimSuffix(e.Name, DeleteSuffix))
 		switch {
-		case e.Name == switchName:
+		case e.Name == SwitchName:
 		case e.Dir && e.Name == compactingDir:
 			f.hasWork = true
 			for _, w := range l.list(path) {
@@ -66,7 +68,7 @@ func (l *Log) look(dir string, size int64) (folder, error) {
 			return f, fmt.Errorf("%s is %d bytes long, files here have %d by compactionMappedFileSize and compactionCqMappedFileSize", path, e.Size, size)
 		case base%l.o.LogFileSize != 0:
 			return f, fmt.Errorf("%s begins at no multiple of %d, by compactionMappedFileSize and compactionCqMappedFileSize", path, l.o.LogFileSize)
-		case strings.HasSuffix(e.Name, deleteSuffix):
+		case strings.HasSuffix(e.Name, DeleteSuffix):
 			f.deleted = append(f.deleted, e.Name)
 		default:
 			f.bases = append(f.bases, base)

@@ -217,13 +217,13 @@ func TestInterruptedByJava(t *testing.T) {
 		for _, dir := range []string{l.logDir, l.cqDir} {
 			for _, b := range bases {
 				path := filepath.Join(dir, segment.Name(b))
-				out = append(out, func() error { return os.Rename(path, path+deleteSuffix) })
+				out = append(out, func() error { return os.Rename(path, path+DeleteSuffix) })
 			}
 			out = append(out, func() error {
 				return os.Rename(filepath.Join(dir, compactingDir, segment.Name(0)), filepath.Join(dir, segment.Name(0)))
 			})
 			for _, b := range bases {
-				out = append(out, func() error { return os.Remove(filepath.Join(dir, segment.Name(b)) + deleteSuffix) })
+				out = append(out, func() error { return os.Remove(filepath.Join(dir, segment.Name(b)) + DeleteSuffix) })
 			}
 		}
 		return out

@@ -13,11 +13,11 @@ import (
 	"github.com/skylarkmq/skylark/store/segment"
 )
 
-// switchName is the switch file, in the log folder of a queue. It is there while its files do not pair up, or are about
+// SwitchName is the switch file, in the log folder of a queue. It is there while its files do not pair up, or are about
 // to be replaced or removed. As its length is not that of a log file, Java's MappedFileQueue.load refuses the folder,
 // for which CompactionStore does without the queue; without it Java's broker would not start. The name comes behind
 // those of log files: Java removes an empty last one, which this is none of.
-const switchName = "skylark-switch"
+const SwitchName = "skylark-switch"
 
 // What a switch file stands for: its first word.
 const (
@@ -66,7 +66,7 @@ func parseChange(text string) (*change, error) {
 	return &c, nil
 }
 
-func (l *Log) switchPath() string { return filepath.Join(l.logDir, switchName) }
+func (l *Log) switchPath() string { return filepath.Join(l.logDir, SwitchName) }
 
 // readSwitch returns the text of the switch file, "" without one.
 func (l *Log) readSwitch() (string, error) {
@@ -99,7 +99,7 @@ func (l *Log) putSwitch(text string) error {
 			return err
 		}
 	}
-	made := filepath.Join(l.stageDir, switchName)
+	made := filepath.Join(l.stageDir, SwitchName)
 	f, err := l.o.FS.Open(made, true)
 	if err != nil {
 		return err
@@ -242,7 +242,7 @@ func (l *Log) finishDelete() (bool, error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(l.logDir, e.Name)
-		if e.Name == switchName {
+		if e.Name == SwitchName {
 			continue
 		}
 		l.o.Handles.Forget(path)
