@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +43,7 @@ func TestCompactionLog(t *testing.T) {
 		} else {
 			w.s.Stop(t)
 			c.checkFiles(t, filepath.Join(dir, "store", "compaction"))
+			sameDump(t, filepath.Join(dir, "store", "compaction", "compactionLog", compactedTopic, "0", fmt.Sprintf("%020d", 0)))
 		}
 		w = wire{t, start(t, o)}
 		c.verify(w, false)
@@ -169,4 +173,17 @@ func (c *compacted) checkFiles(t *testing.T, dir string) {
 			require.Equal(t, offset, seen[key], key)
 		}
 	}
+}
+
+// sameDump has the stock dumpCompactionLog and ours print a file.
+func sameDump(t *testing.T, path string) {
+	t.Helper()
+	masked := func(text string) []string { // HashMap has an order of its own
+		return strings.Split(regexp.MustCompile(`properties=\{[^}]*\}`).ReplaceAllString(strings.TrimSpace(text), ""), "\n")
+	}
+	javas := masked(cluster.MQAdmin(t, "dumpCompactionLog", "-f", path))
+	ours, err := exec.Command(cluster.Skylark(t), "admin", "dumpCompactionLog", "-f", path).Output()
+	require.NoError(t, err)
+	require.Equal(t, javas, masked(string(ours)))
+	require.Greater(t, len(javas), 3)
 }
