@@ -97,7 +97,7 @@ func (l *Log) load() error {
 			return err
 		}
 	}
-	if err := l.o.FS.RemoveAll(l.stageDir); err != nil {
+	if err := l.clearStage(); err != nil {
 		return err
 	}
 	log, err := l.look(l.logDir, l.o.LogFileSize)

@@ -98,6 +98,38 @@ func TestLastValueOfEachKeyStays(t *testing.T) {
 	require.Equal(t, names, files(t, dir))
 }
 
+// TestRoundBehindOneWithoutWork: a round that finds nothing out of date leaves nothing that the next one, which makes
+// files of the same names, would take for its own.
+func TestRoundBehindOneWithoutWork(t *testing.T) {
+	l := mustOpen(t, t.TempDir())
+	l.o.Handles = segment.NewHandles(fsys.OS{}, 256)
+	next := int64(0)
+	fill := func(key string) {
+		var ms []Message
+		for i := range 20 {
+			ms = append(ms, record(t, next, fmt.Sprint(key, i), fmt.Sprint("value", next)))
+			next++
+		}
+		add(t, l, ms...)
+		require.NoError(t, l.Compact(never))
+	}
+	fill("a")
+	fill("b")
+	require.Len(t, read(t, l, 0), 40)
+	fill("a")
+	fill("c")
+	got := map[string]int64{}
+	for _, e := range read(t, l, 0) {
+		got[e.key] = e.offset
+	}
+	require.Len(t, got, 60)
+	for i := range 20 {
+		require.EqualValues(t, 40+i, got[fmt.Sprint("a", i)])
+		require.EqualValues(t, 20+i, got[fmt.Sprint("b", i)])
+	}
+	require.Less(t, len(read(t, l, 0)), 80)
+}
+
 // TestFewKeysFit: with room for 100 keys a round does what it can, and the next one the rest.
 func TestFewKeysFit(t *testing.T) {
 	l := mustOpen(t, t.TempDir())

@@ -103,7 +103,7 @@ func (l *Log) Compact(pause func() error) error {
 	}
 	err = l.rewrite(closed, keys, rest)
 	if !l.deleted.Load() {
-		err = errors.Join(err, l.o.FS.RemoveAll(l.stageDir))
+		err = errors.Join(err, l.clearStage())
 	}
 	if err != nil {
 		return err

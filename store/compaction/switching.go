@@ -157,6 +157,11 @@ func (l *Log) replace(old []string, staged []pair) error {
 	if err := l.o.FS.MkdirAll(l.cqDir); err != nil {
 		return err
 	}
+	for _, base := range c.bases { // from here on the old files are as good as gone
+		if !l.stage.has(base) {
+			return fmt.Errorf("a round has lost the files it made at %d", base)
+		}
+	}
 	if err := l.putSwitch(c.text()); err != nil {
 		return err
 	}
@@ -170,7 +175,8 @@ func (l *Log) apply(c *change) error {
 		for _, move := range [][2]string{{l.stage.logPath(base), l.logPath(base)}, {l.stage.cqPath(base), l.cqPath(base)}} {
 			coming[move[1]] = true
 			l.o.Handles.Forget(move[0])
-			if err := l.o.FS.Rename(move[0], move[1]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			err := l.o.FS.Rename(move[0], move[1])
+			if err != nil && !(errors.Is(err, fs.ErrNotExist) && l.has(base)) { // a crash came behind that rename
 				return err
 			}
 			l.o.Handles.Forget(move[1])
@@ -232,13 +238,14 @@ func (l *Log) finishDelete() (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	for _, dir := range []string{l.cqDir, l.stageDir} {
-		for _, e := range l.list(dir) {
-			l.o.Handles.Forget(filepath.Join(dir, e.Name))
-		}
-		if err := l.o.FS.RemoveAll(dir); err != nil {
-			return true, err
-		}
+	if err := l.clearStage(); err != nil {
+		return true, err
+	}
+	for _, e := range l.list(l.cqDir) {
+		l.o.Handles.Forget(filepath.Join(l.cqDir, e.Name))
+	}
+	if err := l.o.FS.RemoveAll(l.cqDir); err != nil {
+		return true, err
 	}
 	for _, e := range entries {
 		path := filepath.Join(l.logDir, e.Name)
@@ -268,6 +275,32 @@ func (l *Log) finishDelete() (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// has reports whether both files of a pair are there.
+func (p place) has(base int64) bool {
+	for path, size := range map[string]int64{p.logPath(base): p.o.LogFileSize, p.cqPath(base): p.o.CqFileSize} {
+		f, err := p.o.FS.Open(path, false)
+		if err != nil {
+			return false
+		}
+		n, err := f.Size()
+		_ = f.Close()
+		if err != nil || n != size {
+			return false
+		}
+	}
+	return true
+}
+
+// clearStage removes what a round has made. No handle may stay: the next round makes files of the same names.
+func (l *Log) clearStage() error {
+	for _, dir := range []string{l.stage.logDir, l.stage.cqDir} {
+		for _, e := range l.list(dir) {
+			l.o.Handles.Forget(filepath.Join(dir, e.Name))
+		}
+	}
+	return l.o.FS.RemoveAll(l.stageDir)
 }
 
 func (l *Log) list(dir string) []fsys.Entry {
