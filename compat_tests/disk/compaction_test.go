@@ -178,12 +178,18 @@ func (c *compacted) checkFiles(t *testing.T, dir string) {
 // sameDump has the stock dumpCompactionLog and ours print a file.
 func sameDump(t *testing.T, path string) {
 	t.Helper()
-	masked := func(text string) []string { // HashMap has an order of its own
-		return strings.Split(regexp.MustCompile(`properties=\{[^}]*\}`).ReplaceAllString(strings.TrimSpace(text), ""), "\n")
+	properties := regexp.MustCompile(`properties=\{[^}]*\}`) // HashMap has an order of its own
+	masked := func(text string) (out []string) {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "MessageExt [") { // the stock tool tells of its logging, too
+				out = append(out, properties.ReplaceAllString(line, ""))
+			}
+		}
+		return out
 	}
 	javas := masked(cluster.MQAdmin(t, "dumpCompactionLog", "-f", path))
 	ours, err := exec.Command(cluster.Skylark(t), "admin", "dumpCompactionLog", "-f", path).Output()
 	require.NoError(t, err)
 	require.Equal(t, javas, masked(string(ours)))
-	require.Greater(t, len(javas), 3)
+	require.NotEmpty(t, javas)
 }

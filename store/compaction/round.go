@@ -178,7 +178,7 @@ func (l *Log) rewrite(closed []pair, keys *keyMap, rest func(bytes int) error) e
 	l.switching.Lock()
 	defer l.switching.Unlock()
 	if err := l.replace(old, w.pairs); err != nil {
-		return fmt.Errorf("%w: %w", ErrSync, err) // some files are in place and others not: the next start goes on
+		return err
 	}
 	l.publish(append(w.pairs, behind...))
 	l.o.Logger.Info().Str("topic", l.Topic).Int32("queueId", l.ID).Int("messages", all).Int("kept", kept).Int("files", len(w.pairs)).Msg("compacted")

@@ -165,7 +165,10 @@ func (l *Log) replace(old []string, staged []pair) error {
 	if err := l.putSwitch(c.text()); err != nil {
 		return err
 	}
-	return l.apply(&c)
+	if err := l.apply(&c); err != nil { // some files are in place and others not: the next start goes on
+		return fmt.Errorf("%w: %w", ErrSync, err)
+	}
+	return nil
 }
 
 // apply does what a switch file of kind replace says, again and again if need be.
