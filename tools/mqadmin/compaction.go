@@ -27,11 +27,11 @@ func dumpCompactionLog(k *call) error {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("file %s not exist.", name) //nolint:staticcheck // Java's words
+		return fmt.Errorf("file %s not exist", name)
 	case err != nil:
 		return err
 	case info.IsDir():
-		return fmt.Errorf("file %s is a directory.", name) //nolint:staticcheck // Java's words
+		return fmt.Errorf("file %s is a directory", name)
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -70,7 +70,7 @@ func nextMessage(r *bufio.Reader, left int64) (*admin.Message, error) {
 	}
 	rec, err := message.Parse(b, false)
 	if err != nil {
-		return nil, nil //nolint:nilerr // no message: the end, as for Java
+		return nil, nil // no message: the end, as for Java
 	}
 	return &admin.Message{Record: rec}, nil
 }

@@ -36,7 +36,7 @@ func TestDumpCompactionLog(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "miss dump log file name\n", out)
 	_, err = run(t, "dumpCompactionLog", "-f", path+"x")
-	require.ErrorContains(t, err, "not exist.")
+	require.ErrorContains(t, err, "not exist")
 	_, err = run(t, "dumpCompactionLog", "-f", dir)
-	require.ErrorContains(t, err, "is a directory.")
+	require.ErrorContains(t, err, "is a directory")
 }
