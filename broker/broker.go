@@ -230,6 +230,7 @@ func (b *Broker) openStore() error {
 	o.Listener = b.arrived
 	o.OnFatal = func(err error) { b.fatal <- err }
 	o.Locked, o.BatchTopic = b.openFirst, b.batchTopic
+	o.CompactedTopic = func(name string) bool { return topic.Compacted(b.topics.Get(name)) }
 	var bits []byte // BitMap is called by one goroutine at a time
 	o.BitMap = func(r *message.Record) []byte {
 		var ok bool
@@ -240,8 +241,20 @@ func (b *Broker) openStore() error {
 	}
 	o.BitMapLengthConsumeQueueExt = math.MaxInt32 // the filters know; Java sets it to what they say: ConsumerFilterManager
 	var err error
-	b.store, err = store.Open(o)
-	return err
+	if b.store, err = store.Open(o); err != nil {
+		return err
+	}
+	for _, c := range b.topics.All() {
+		b.compact(c.TopicName)
+	}
+	return nil
+}
+
+// compact tells the store, once it is open, of a topic that is compacted.
+func (b *Broker) compact(name string) {
+	if b.store != nil && topic.Compacted(b.topics.Get(name)) {
+		b.store.Compact(name)
+	}
 }
 
 func (b *Broker) openHandlers() error {
@@ -305,9 +318,12 @@ func (b *Broker) consumers(group, topic string) pull.Consumers {
 	return c
 }
 
-// topicsChanged announces new and changed topics to the name servers.
+// topicsChanged announces new and changed topics to the name servers, and the store learns which are compacted.
 // A client that has just made a topic asks for its route next, so this waits for them, but not long.
-func (b *Broker) topicsChanged(...string) {
+func (b *Broker) topicsChanged(names ...string) {
+	for _, name := range names {
+		b.compact(name)
+	}
 	r := b.registrar.Load()
 	if r == nil {
 		return // the broker is being opened and not announced yet

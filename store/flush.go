@@ -250,7 +250,7 @@ func (s *Store) writeUnits() error {
 // checkpoint makes everything published so far durable, in the order the crash rules demand, and writes
 // the checkpoint. Without news it does nothing.
 func (s *Store) checkpoint() error {
-	stamp, logic := s.dispStamp.Load(), s.dispatched.Load()
+	stamp, logic := s.copiedFirst(s.dispStamp.Load(), s.dispatched.Load())
 	if logic == s.cp.logicsPhysicalOffset && s.flushed.Load() == s.log.End() && len(s.touched) == 0 && s.dirtyUnits.Load() == 0 {
 		return nil
 	}

@@ -77,6 +77,13 @@ type Options struct {
 	EnableCalcFilterBitMap        bool  `prop:"enableCalcFilterBitMap"`
 	BitMapLengthConsumeQueueExt   int32 `prop:"bitMapLengthConsumeQueueExt"` // bits
 
+	// EnableCompaction keeps the last message of each key of topics with cleanup.policy=COMPACTION (package compaction).
+	EnableCompaction           bool  `prop:"enableCompaction"`
+	CompactionScheduleInternal int32 `prop:"compactionScheduleInternal"` // ms between two rounds
+	CompactionMappedFileSize   int32 `prop:"compactionMappedFileSize"`   // bytes, see compaction.FileSizes
+	CompactionCqMappedFileSize int32 `prop:"compactionCqMappedFileSize"` // bytes
+	MaxOffsetMapSize           int32 `prop:"maxOffsetMapSize"`           // bytes of memory for the keys of a round
+
 	FileReservedTime                int32  `prop:"fileReservedTime"`            // hours
 	DeleteWhen                      string `prop:"deleteWhen"`                  // hours of the day, "04;16"
 	DiskMaxUsedSpaceRatio           int32  `prop:"diskMaxUsedSpaceRatio"`       // %, 10 to 95
@@ -122,6 +129,9 @@ type Options struct {
 	// to. Its result is at most BitMapLengthConsumeQueueExt / 8 bytes. nil: no record has one.
 	// Java: CommitLogDispatcherCalcBitMap.
 	BitMap func(r *message.Record) []byte
+	// CompactedTopic reports whether a topic has cleanup.policy=COMPACTION, asked by Open for those that have compaction
+	// logs; Compact tells of the others. nil: none has.
+	CompactedTopic func(topic string) bool
 	// OnFatal is called once, on a goroutine of the store, when a disk error has made the store refuse writes.
 	OnFatal func(err error)
 	// CacheBytes bounds the read cache; 0: 24 MiB.
@@ -175,6 +185,9 @@ func DefaultOptions() Options {
 		MapperFileSizeBatchConsumeQueue: 300000 * consumequeue.BatchUnitSize,
 		MaxLmqConsumeQueueNum:           20000,
 		MappedFileSizeConsumeQueueExt:   48 << 20, BitMapLengthConsumeQueueExt: 64,
+
+		EnableCompaction: true, CompactionScheduleInternal: 15 * 60 * 1000, CompactionMappedFileSize: 100 << 20, CompactionCqMappedFileSize: 10 << 20,
+		MaxOffsetMapSize: 100 << 20,
 
 		FileReservedTime: 72, DeleteWhen: "04",
 		DiskMaxUsedSpaceRatio: 75, DiskSpaceCleanForciblyRatio: 85, DiskSpaceWarningLevelRatio: 90, CleanFileForciblyEnable: true,

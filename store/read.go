@@ -71,6 +71,9 @@ func (s *Store) Get(dst []byte, r GetRequest) ([]byte, GetResult, error) {
 		res.Status = NoMatchedLogicQueue
 		return dst, res, nil
 	}
+	if l := s.compacted(q); l != nil {
+		return s.getCompacted(dst, r, l)
+	}
 	res.MinOffset, res.MaxOffset = q.Min(), q.Max()
 	switch {
 	case res.MaxOffset == 0:

@@ -88,6 +88,8 @@ type Store struct {
 	refuse  atomic.Pointer[diskFull] // why no message is taken, nil: they are
 	keeper  keeper
 
+	compactor compactor
+
 	appendTimes, syncTimes latency.Histogram
 	longestGet             latency.Longest
 	slowLogged             atomic.Int64 // when, unix ns
@@ -139,6 +141,7 @@ func Open(o Options) (*Store, error) {
 	go s.flushLoop()
 	go s.tidyLoop()
 	go s.retentionLoop()
+	go s.compactLoop()
 	return s, nil
 }
 
@@ -203,6 +206,9 @@ func (s *Store) open() error {
 	}
 	s.o.Progress.begin(StepIndex, 0, 0)
 	if err := s.openIndex(); err != nil {
+		return err
+	}
+	if err := s.openCompaction(); err != nil {
 		return err
 	}
 	return s.markRunning()
@@ -288,6 +294,9 @@ func (s *Store) close() error {
 	close(s.tidyStop)
 	<-s.tidyDone
 	err := s.Err()
+	if compactErr := s.closeCompaction(); err == nil {
+		err = compactErr
+	}
 	indexErr := s.closeIndex()
 	if err == nil {
 		err = s.checkpoint()
@@ -330,6 +339,9 @@ func (s *Store) release() {
 	}
 	if s.cq.Handles != nil {
 		s.cq.Handles.Close()
+	}
+	if s.compactor.files != nil {
+		s.compactor.files.Close()
 	}
 	if s.lock != nil {
 		_ = s.lock.Close()
@@ -392,9 +404,9 @@ func (s *Store) DeleteTopic(topic string) error {
 	if !ok {
 		return nil
 	}
+	errs := []error{s.deleteCompacted(topic)}
 	s.filesMu.Lock()
 	defer s.filesMu.Unlock()
-	var errs []error
 	v.(*topicQueues).each(func(q *consumequeue.Queue) {
 		s.countLight(q, -1)
 		errs = append(errs, q.Delete())

@@ -116,8 +116,9 @@ func TestFlagsLiftTheirRules(t *testing.T) {
 	require.Zero(t, c.exchange(newTopic("", "T1", "attributes=+message.type=MIXED")).Code)
 	lite := c.exchange(newTopic("", "T2", "attributes=+message.type=LITE"))
 	require.Equal(t, []any{protocol.InvalidParameter, "LITE message type is not supported."}, []any{lite.Code, lite.Remark})
-	compacted := c.exchange(newTopic("", "T2", "attributes=+cleanup.policy=COMPACTION"))
-	require.Equal(t, []any{protocol.InvalidParameter, "COMPACTION cleanup policy is not supported."}, []any{compacted.Code, compacted.Remark})
+	require.Zero(t, c.exchange(newTopic("", "T2", "attributes=+cleanup.policy=COMPACTION")).Code)
+	kept := c.exchange(newTopic("", "T2", "attributes=+cleanup.policy=DELETE"))
+	require.Equal(t, []any{protocol.SystemError, "attempt to update an unchangeable attribute. key: cleanup.policy"}, []any{kept.Code, kept.Remark})
 	var all body.TopicConfigAndMappingSerializeWrapper
 	resp := c.call("tool", request(protocol.GetAllTopicConfig, "", "topicSeq=0", "maxTopicNum=1"))
 	require.NoError(t, body.Unmarshal(resp.Body, &all))

@@ -70,10 +70,6 @@ func (h *Handlers) checkTopic(c *body.TopicConfig) error {
 	if c.Attributes["+"+topic.AttrMessageType] == topic.MessageTypeLite {
 		return invalid("LITE message type is not supported.")
 	}
-	if c.Attributes["+"+topic.AttrCleanupPolicy] == topic.CleanupCompaction {
-		// Kept as ordinary messages they would be hidden from Java, which reads such a topic from its compaction log alone.
-		return invalid("COMPACTION cleanup policy is not supported.")
-	}
 	return nil
 }
 

@@ -143,6 +143,9 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 			text, p.delay, p.odd = all.String(), "-1", true
 		}
 	}
+	if err := checkKey(topic, p.keys); err != nil {
+		return err
+	}
 	if topic.TopicFilterType == body.MultiTag {
 		m.SysFlag |= message.SysFlagMultiTags
 	}

@@ -25,9 +25,13 @@ const MessageTypeMixed = "MIXED"
 // long as there are none. Java: TopicMessageType.
 const MessageTypeLite = "LITE"
 
-// CleanupCompaction is the cleanup.policy of compaction topics, which UPDATE_AND_CREATE_TOPIC refuses as long as there
-// are none. Java: CleanupPolicy.
-const CleanupCompaction = "COMPACTION"
+// cleanupCompaction is the cleanup.policy of topics that keep the last message of each key. Java: CleanupPolicy.
+const cleanupCompaction = "COMPACTION"
+
+// Compacted reports whether a topic keeps the last message of each key. Java: CleanupPolicyUtils.isCompaction.
+func Compacted(c *body.TopicConfig) bool {
+	return c != nil && len(c.Attributes) > 0 && c.Attributes[AttrCleanupPolicy] == cleanupCompaction
+}
 
 // maxLiteExpiration is 30 days in minutes.
 const maxLiteExpiration = 30 * 24 * 60
@@ -39,7 +43,7 @@ const QueueTypeBatch = "BatchCQ"
 func attributeRules() attribute.Rules {
 	return attribute.Rules{
 		AttrQueueType:      attribute.Enum(false, "SimpleCQ", QueueTypeBatch),
-		AttrCleanupPolicy:  attribute.Enum(false, "DELETE", CleanupCompaction),
+		AttrCleanupPolicy:  attribute.Enum(false, "DELETE", cleanupCompaction),
 		AttrMessageType:    attribute.Enum(true, "UNSPECIFIED", MessageTypeMixed, "TRANSACTION", "PRIORITY", "FIFO", "DELAY", MessageTypeLite, "NORMAL"),
 		AttrReserveTime:    attribute.Range(true, -1, math.MaxInt64),
 		AttrLiteExpiration: attribute.Range(true, -1, maxLiteExpiration),

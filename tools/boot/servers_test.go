@@ -98,12 +98,12 @@ func TestUnreadableValuesDoNotKeepABrokerFromStarting(t *testing.T) {
 
 // Keys that nothing heeds yet are named when they would change something, those that need not be are explained.
 func TestKeysWithoutEffectAreNamed(t *testing.T) {
-	conf := file(t, "brokerIP1=127.0.0.1", fmt.Sprint("listenPort=", port(t)), "storePathRootDir="+t.TempDir(), "enableCompaction=false", "enableMultiDispatch=false",
+	conf := file(t, "brokerIP1=127.0.0.1", fmt.Sprint("listenPort=", port(t)), "storePathRootDir="+t.TempDir(), "accountStatsEnable=false", "enableMultiDispatch=false",
 		"transientStorePoolEnable=true", "storeType=defaultRocksDB", "scanNotActiveBrokerInterval=7")
 	p := start(t, "mqbroker", "-c", conf)
 	p.line(t, "boot success")
 	_, _, stderr := p.terminate(t)
-	require.Contains(t, lineWith(t, stderr, "enableCompaction"), "WRN option enableCompaction is accepted and not built yet: enableCompaction=false changes nothing")
+	require.Contains(t, lineWith(t, stderr, "accountStatsEnable"), "WRN option accountStatsEnable is accepted and not built yet: accountStatsEnable=false changes nothing")
 	require.Contains(t, lineWith(t, stderr, "transientStorePoolEnable"), "INF option transientStorePoolEnable is accepted and has no use here: every append goes to the page cache at once")
 	require.Contains(t, lineWith(t, stderr, "defaultRocksDB"), "WRN queues are kept in files")
 	require.NotContains(t, stderr, "enableMultiDispatch", "its default")

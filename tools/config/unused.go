@@ -58,6 +58,8 @@ const (
 	Drain Reason = "a stop always says GO_AWAY, and lasts until all that was taken is answered"
 	// Timer keys size the threads of Java's timer.
 	Timer Reason = "the timer is one goroutine"
+	// Compaction keys size the threads that compact.
+	Compaction Reason = "compaction is one goroutine"
 	// Pop keys pace the threads that revive popped messages, and bound the keys for which pops are held.
 	Pop Reason = "one goroutine revives, when there is something to revive; checkpoints and acknowledgements are always written without waiting; held pops are bounded by their number"
 	// Tries keys say when a message that waited for its time is given up.
@@ -174,6 +176,7 @@ var rules = []rule{
 	}},
 	{reason: Timer, names: []string{"timerGetMessageThreadNum", "timerPutMessageThreadNum"}},
 	{reason: Drain, names: []string{"enableShutdownGracefully", "shutdownWaitTimeSeconds"}},
+	{reason: Compaction, names: []string{"compactionThreadNum"}},
 	{reason: Tries, names: []string{"timerEnableRetryUntilSuccess", "timerSkipUnknownError"}},
 	{reason: Container, names: []string{"inBrokerContainer"}},
 }

@@ -88,7 +88,7 @@ func check(ctx context.Context, o Options, report func(Finding)) (*checker, erro
 		}
 	}
 	// Queues before the log: what is stored meanwhile beside a broker has its record in the log later.
-	for _, step := range []func() error{c.readConfigs, c.readQueues, c.readBatchQueues, c.checkForms, c.readLog, c.readLost, c.endBatches, c.checkState, c.checkOffsets, c.readIndex} {
+	for _, step := range []func() error{c.readConfigs, c.readQueues, c.readBatchQueues, c.checkForms, c.readLog, c.readLost, c.endBatches, c.checkState, c.checkOffsets, c.readIndex, c.readCompaction} {
 		if err := step(); err != nil {
 			return c, err
 		}

@@ -81,8 +81,11 @@ type Summary struct {
 	IndexFiles   int64 `json:"indexFiles"`
 	IndexEntries int64 `json:"indexEntries"`
 	ConfigFiles  int64 `json:"configFiles"`
-	Damaged      int64 `json:"damaged"`
-	Warnings     int64 `json:"warnings"`
+	// CompactionFiles counts log files of compaction topics, CompactionRecords what is in them.
+	CompactionFiles   int64 `json:"compactionFiles"`
+	CompactionRecords int64 `json:"compactionRecords"`
+	Damaged           int64 `json:"damaged"`
+	Warnings          int64 `json:"warnings"`
 }
 
 // String returns the summary as lines for people.

@@ -174,10 +174,19 @@ func messageText(m *admin.Message, r *admin.PullResult) string {
 	if message.GetProperty(m.Properties, message.PropertyTransactionPrepared) == "true" {
 		transaction = m.UniqueID()
 	}
+	return extText(m, m.BrokerName, m.ID(), javaMap(propertyMap(m, r)), javaList(signed), transaction)
+}
+
+// storedText is Java's MessageExt of a message that was read from a file, without its body.
+func storedText(m *admin.Message) string {
+	return extText(m, "null", m.OffsetID(), javaMap(propertyMap(m, nil)), "null", "null")
+}
+
+func extText(m *admin.Message, broker, id, properties, body, transaction string) string {
 	return fmt.Sprintf("MessageExt [brokerName=%s, queueId=%d, storeSize=%d, queueOffset=%d, sysFlag=%d, bornTimestamp=%d, bornHost=/%s, storeTimestamp=%d, storeHost=/%s, msgId=%s, "+
 		"commitLogOffset=%d, bodyCRC=%d, reconsumeTimes=%d, preparedTransactionOffset=%d, toString()=Message{topic='%s', flag=%d, properties=%s, body=%s, transactionId='%s'}]",
-		m.BrokerName, m.QueueID, m.Size, m.QueueOffset, m.SysFlag, m.BornTimestamp, m.BornHost.AddrPort(), m.StoreTimestamp, m.StoreHost.AddrPort(), m.ID(),
-		m.PhysicalOffset, m.CRC, m.ReconsumeTimes, m.PreparedTransactionOffset, m.Topic, m.Flag, javaMap(propertyMap(m, r)), javaList(signed), transaction)
+		broker, m.QueueID, m.Size, m.QueueOffset, m.SysFlag, m.BornTimestamp, m.BornHost.AddrPort(), m.StoreTimestamp, m.StoreHost.AddrPort(), id,
+		m.PhysicalOffset, m.CRC, m.ReconsumeTimes, m.PreparedTransactionOffset, m.Topic, m.Flag, properties, body, transaction)
 }
 
 func directText(r *admin.DirectResult) string {

@@ -19,6 +19,7 @@ func usages() map[string]string {
 		"MessageNumber":                "Number of message to be consumed",
 		"actions":                      "comma separated: Pub, Sub, Create, Update, Delete, Get, List, All",
 		"decision":                     "Allow or Deny",
+		"file":                         "to dump file name",
 		"filter":                       "part of the names to list",
 		"fromBroker":                   "address of the broker to copy from",
 		"password":                     "password of the user",

@@ -25,6 +25,7 @@ final class Produce {
     private final int batch;
     private final String[] tags;
     private final boolean keys;
+    private final int keyCount;
     private final String[] delays;
     private final String[] timers;
     private final String[] priorities;
@@ -51,6 +52,7 @@ final class Produce {
         String list = args.get("tags", args.get("tag", ""));
         tags = list.isEmpty() ? new String[0] : list.split(",");
         keys = args.flag("keys");
+        keyCount = args.intValue("keyCount", Integer.MAX_VALUE); // of different ones
         delays = args.get("delay", "0").split(",");
         timers = args.get("timer", "").split(","); // of 5.x: delayMs:N, delaySec:N or deliverMs:N, the last from now on
         queue = args.intValue("queue", -1);
@@ -200,7 +202,7 @@ final class Produce {
             body.append('.');
         }
         Message m = new Message(topic, tags.length == 0 ? "" : tags[i % tags.length],
-            keys ? prefix + "-k" + i : "", body.toString().getBytes(StandardCharsets.UTF_8));
+            keys ? prefix + "-k" + i % keyCount : "", body.toString().getBytes(StandardCharsets.UTF_8));
         m.setFlag(flag);
         int delay = Integer.parseInt(delays[i % delays.length]);
         if (delay > 0) {
