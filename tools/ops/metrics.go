@@ -16,7 +16,7 @@ import (
 	"github.com/skylarkmq/skylark/store/latency"
 )
 
-// Skylark's own figures; the names of Java's exporter (rocketmq_...) are not among them.
+// Skylark's own figures. Those of Java's broker (rocketmq_...) come from package broker/metrics.
 var (
 	info       = desc("build_info", "The running version, the commit it was built from and by which Go.", "commit", "goversion", "version")
 	isReady    = desc("ready", "1 while /readyz says so.")
@@ -75,6 +75,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 		f := b.Figures()
 		to.store(&f.Store, &f.Meters)
 		to.broker(&f)
+		b.Metrics().Collect(ch)
 	}
 }
 
