@@ -38,3 +38,6 @@ func (b *Broker) popFigures(now time.Time) metrics.Pop {
 	}
 	return p
 }
+
+// MetricsAddr returns where Prometheus may ask for the metrics of Java's broker, "" without metricsExporterType=PROM.
+func (b *Broker) MetricsAddr() string { return b.exporter.Addr() }

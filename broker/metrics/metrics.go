@@ -206,14 +206,26 @@ func (n *Native) Common() []Label { return n.common }
 // freshFor is how many times as long as gathering took its result is given to others.
 const freshFor = 10
 
-// Gather returns the families that have series, in no order. They must not be changed.
+// Gather returns the families that have series, in no order, as they were not long ago. They must not be changed.
 func (n *Native) Gather() []Family {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	began := n.o.Now()
-	if began.Before(n.until) {
+	if n.o.Now().Before(n.until) {
 		return n.families
 	}
+	return n.gather()
+}
+
+// GatherNow is Gather for one who asks in an interval: what it returns is of now.
+func (n *Native) GatherNow() []Family {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.gather()
+}
+
+// gather needs n.mu.
+func (n *Native) gather() []Family {
+	began := n.o.Now()
 	g := gathering{Native: n, now: began, by: map[string]*Family{}}
 	g.all()
 	n.families = make([]Family, 0, len(g.by))

@@ -75,6 +75,8 @@ type Options struct {
 // Stats are counters since start.
 type Stats struct {
 	Panics, Overloaded, TimedOut, Unknown uint64
+	// Held is the memory of requests that wait or are held, MaxHeld what it may be: bytes, of now.
+	Held, MaxHeld int64
 }
 
 // Mux is the table of a server. Routes are added before it is used.
@@ -133,7 +135,7 @@ func (m *Mux) Codes() []int32 {
 
 // Stats returns the counters.
 func (m *Mux) Stats() Stats {
-	return Stats{m.stats.panics.Load(), m.stats.overloaded.Load(), m.stats.timedOut.Load(), m.stats.unknown.Load()}
+	return Stats{m.stats.panics.Load(), m.stats.overloaded.Load(), m.stats.timedOut.Load(), m.stats.unknown.Load(), m.held.Load(), m.o.MaxHeldBytes}
 }
 
 // The stages of a Mux.

@@ -44,7 +44,7 @@ type request struct {
 func (c *converter) requests(now time.Time) []*request {
 	var out []*request
 	seen := map[string]bool{}
-	for _, f := range c.native.Gather() {
+	for _, f := range c.native.GatherNow() {
 		var m *otlp.Metric
 		var to *request
 		for i := range f.Points {
