@@ -50,16 +50,13 @@ func (x *traffic) send(topic, properties, body string) *protocol.Command {
 	return x.call(brokertest.SendRequest(topic, 0, properties, body))
 }
 
-// until pulls a topic until want messages are there, at most so often.
-func (x *traffic) until(topic string, want int) []message.Record {
+// until pulls a topic until want messages are there. At its end the pulls are held.
+func (x *traffic) until(topic string, want int) {
 	x.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; {
-		resp := x.c.Call(brokertest.PullRequest(topic, 0, 0, "*", fields("sysFlag", "6", "suspendTimeoutMillis", "1000")...))
-		if got := brokertest.Records(x.t, resp.Body); len(got) >= want {
-			return got
-		}
+	for deadline, at := time.Now().Add(time.Minute), 0; at < want; {
+		resp := x.c.Call(brokertest.PullRequest(topic, 0, int64(at), "*", fields("sysFlag", "6", "suspendTimeoutMillis", "1000")...))
+		at += len(brokertest.Records(x.t, resp.Body))
 		require.True(x.t, time.Now().Before(deadline), topic)
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
