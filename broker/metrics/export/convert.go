@@ -25,8 +25,8 @@ type converter struct {
 
 // told is what was told of a series.
 type told struct {
-	at     time.Time
-	point  metrics.Point
+	at    time.Time
+	point metrics.Point
 }
 
 func newConverter(o *Options) *converter {
