@@ -193,19 +193,20 @@ const (
 	UnknownError        PutStatus = "UNKNOWN_ERROR"
 )
 
-// ReviveIn, ReviveOut and ReviveRetry are what a group's pops of a topic put into the revive topic, took out of one of
-// its queues, and put into the retry topic.
-type (
-	ReviveIn struct {
-		What   Revive
-		Status PutStatus
-	}
-	ReviveOut struct {
-		What    Revive
-		QueueID int32
-	}
-	ReviveRetry struct{ Status PutStatus }
-)
+// ReviveIn is what a group's pops of a topic put into the revive topic.
+type ReviveIn struct {
+	What   Revive
+	Status PutStatus
+}
+
+// ReviveOut is what of it was taken out of a queue of the revive topic.
+type ReviveOut struct {
+	What    Revive
+	QueueID int32
+}
+
+// ReviveRetry is what was put into the retry topic.
+type ReviveRetry struct{ Status PutStatus }
 
 // creations are how long it took to make or change topics and groups, ms.
 type creations struct {
