@@ -19,6 +19,8 @@ import (
 	"github.com/skylarkmq/skylark/broker/filter"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/mapping"
+	"github.com/skylarkmq/skylark/broker/metrics"
+	"github.com/skylarkmq/skylark/broker/metrics/export"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/order"
 	"github.com/skylarkmq/skylark/broker/peer"
@@ -74,6 +76,8 @@ type Broker struct {
 	assigner  *assign.Assigner
 	clients   *client.Handlers
 	admin     *admin.Handlers
+	native    *metrics.Native
+	exporter  *export.Exporter
 
 	mux    *mux.Mux
 	lanes  lanes
@@ -126,7 +130,10 @@ func (b *Broker) open() error {
 	}
 	b.openStatic()
 	b.addRoutes()
-	var err error
+	err := b.openMetrics()
+	if err != nil {
+		return err
+	}
 	b.server, err = server.Open(server.Options{Logger: b.o.Logger, Bind: b.o.BindAddress, Ports: []int{int(b.o.ListenPort), int(b.o.ListenPort) - 2},
 		Mux: b.mux, MaxIdle: time.Duration(b.o.ServerChannelMaxIdleTimeSeconds) * time.Second})
 	if err != nil {
@@ -263,19 +270,20 @@ func (b *Broker) openHandlers() error {
 		FoldLMQ: o.Store.EnableLmq && !o.EnableLmqStats})
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		Settings: settings.send, Store: b.store, Topics: b.topics, Mappings: b.mappings, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
-		Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.stats.Put, CountBack: b.stats.SendBack,
+		Validate: topic.ValidateName, NoSend: topic.NoSend, Stats: b.stats, Observe: b.mux.Observe,
 		BrokerName: o.BrokerName, Took: b.stats.PutTook, Journal: b.mux.Journal(),
 		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
 	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Settings: settings.pull,
 		Store: b.store, Topic: b.topics.Get, Mappings: b.mappings, Remote: b.call, Group: b.groups.Get, Consumers: b.consumers, Offsets: b.offsets,
 		Filters: b.filters, Cold: b.coldControl(), ConsumeType: b.sessions.ConsumeType, Member: b.sessions.Member,
-		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Get, Missed: b.stats.Miss})
+		Forbidden: func(g, t string) bool { return b.groups.Forbidden(g, t)&group.ForbidRead != 0 }, Count: b.stats.Pull, Missed: b.stats.Miss})
 	b.relay = relay.New(relay.Options{Logger: o.Logger, BrokerName: o.BrokerName, Settings: settings.relay, StoreHost: message.HostOf(o.storeHost()),
 		Topics: b.topics, Groups: b.groups, Offsets: b.offsets, Sessions: b.sessions, Store: b.store, Put: b.sender.Put,
-		UseServerSideResetOffset: o.UseServerSideResetOffset})
+		UseServerSideResetOffset: o.UseServerSideResetOffset, Stored: b.stats.Reply})
 	var err error
 	b.scheduler, err = schedule.Open(schedule.Options{Logger: o.Logger, Path: o.config("delayOffset.json"), Store: b.store, Put: b.sender.Put,
+		Delivered:    func(topic string, bytes int) { b.stats.Scheduled(store.ScheduleTopic, topic, bytes) },
 		PersistEvery: time.Duration(o.FlushDelayOffsetInterval) * time.Millisecond})
 	if err != nil {
 		return err
@@ -284,7 +292,7 @@ func (b *Broker) openHandlers() error {
 	if !o.TimerWheelEnable {
 		return b.openPop()
 	}
-	b.timer, err = timer.Open(timer.Options{Logger: o.Logger, Store: b.store, Put: b.sender.Put, Count: b.stats.Put, MetricsPath: o.config("timermetrics"),
+	b.timer, err = timer.Open(timer.Options{Logger: o.Logger, Store: b.store, Put: b.sender.Put, Count: b.stats.Put, Entered: b.stats.TimerEntered, Left: b.stats.TimerLeft, MetricsPath: o.config("timermetrics"),
 		Precision: timer.Precision(int64(o.TimerPrecisionMs)), RollWindow: int64(o.TimerRollWindowSlot), LogFileSize: int64(o.MappedFileSizeTimerLog),
 		FlushInterval: time.Duration(o.TimerFlushIntervalMs) * time.Millisecond, StopEnqueue: o.TimerStopEnqueue, AppendTopicToKeys: o.AppendTopicForTimerDeleteKey})
 	if err != nil {
@@ -296,7 +304,7 @@ func (b *Broker) openHandlers() error {
 func (b *Broker) transactionOptions() transaction.Options {
 	o := &b.o
 	return transaction.Options{Logger: o.Logger, BrokerName: o.BrokerName, StoreHost: message.HostOf(o.storeHost()), Path: o.config("transactionMetrics"),
-		Store: b.store, Offsets: b.offsets, Topics: b.topics, Producers: b.sessions, Put: b.sender.Put, PutFinal: b.sender.PutDelayed, Count: b.stats.Put,
+		Store: b.store, Offsets: b.offsets, Topics: b.topics, Producers: b.sessions, Put: b.sender.Put, PutFinal: b.sender.PutDelayed, Stats: b.stats,
 		Settings: b.settings().transaction, MetricsInterval: ms(o.TransactionMetricFlush)}
 }
 
@@ -404,6 +412,7 @@ func (b *Broker) close() error {
 	if r := b.registrar.Load(); r != nil {
 		errs = append(errs, r.Close())
 	}
+	errs = append(errs, b.exporter.Close())
 	close(b.stop)
 	b.keepers.Wait()
 	if b.server != nil {

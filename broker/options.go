@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/broker/metrics"
 	"github.com/skylarkmq/skylark/broker/peer"
 	"github.com/skylarkmq/skylark/broker/pop"
 	"github.com/skylarkmq/skylark/remoting/properties"
@@ -147,6 +148,8 @@ type Options struct {
 	LoadBalanceProcessorThreadPoolNums int32  `prop:"loadBalanceProcessorThreadPoolNums"`
 	LoadBalanceThreadPoolQueueCapacity int32  `prop:"loadBalanceThreadPoolQueueCapacity"`
 
+	metrics.Keys
+
 	// ConfigBlackList are keys, with ';' between them, that UPDATE_BROKER_CONFIG may not change though it could.
 	ConfigBlackList string `prop:"configBlackList"`
 	// LogLevel is from which level on lines are logged, trace to error; "": as the program was told. SetLogLevel is told
@@ -202,6 +205,7 @@ func DefaultOptions() Options {
 		Config: pop.DefaultConfig(), AckMessageThreadPoolNums: 16, AckThreadPoolQueueCapacity: 100000, WaitTimeMillsInAckQueue: 3000,
 		DefaultMessageRequestMode: "PULL", DefaultPopShareQueueNum: -1, ServerLoadBalancerEnable: true, LoadBalancePollNameServerInterval: 30000,
 		LoadBalanceProcessorThreadPoolNums: 32, LoadBalanceThreadPoolQueueCapacity: 100000,
+		Keys:            metrics.DefaultKeys(),
 		ConfigBlackList: "configBlackList;brokerConfigPath",
 		Store:           store.DefaultOptions(),
 	}

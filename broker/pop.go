@@ -24,7 +24,7 @@ func (b *Broker) openPop() error {
 		BrokerIP: o.BrokerIP1, StoreHost: o.storeHost(), TimerWheel: o.TimerWheelEnable,
 		OrderPath: o.config("consumerOrderInfo.json"), PersistEvery: time.Duration(max(o.FlushConsumerOffsetInterval, 100)) * time.Millisecond,
 		Store: b.store, Topics: b.topics, Group: b.groups.Get, Offsets: b.offsets, ParseFilter: b.popFilter, Put: b.sender.Put, PutDelayed: b.sender.PutDelayed,
-		DeliveredUpTo: d.upTo, Count: b.stats.Get})
+		DeliveredUpTo: d.upTo, Stats: b.stats})
 	if err != nil {
 		return err
 	}

@@ -236,6 +236,7 @@ func (s *Store) clock() int64 {
 
 // publish makes records visible to consumers.
 func (s *Store) publish(groups []*Group) {
+	defer s.dispatchTimes.Since(time.Now())
 	for _, g := range groups {
 		keys, lights := g.Keys, g.Lights
 		for i := range g.Recs {

@@ -10,8 +10,11 @@ import (
 type Meters struct {
 	// Recovery is how long the start took to recover the store.
 	Recovery time.Duration
-	// Appends are how long rounds of writes took, Syncs how long making the CommitLog durable did.
-	Appends, Syncs latency.Snapshot
+	// Appends are how long rounds of writes took, Syncs how long making the CommitLog durable did, Dispatches how long it took
+	// to make a round's messages visible to consumers: their units, the index, and waking who waits.
+	Appends, Syncs, Dispatches latency.Snapshot
+	// Memory is how many bytes of memory the process may use, of the machine's or its container's.
+	Memory int64
 	// LongestGet is how long one Get took at most.
 	LongestGet time.Duration
 	// IndexBehind is how many bytes of the log the index misses because it is being built.
@@ -20,7 +23,8 @@ type Meters struct {
 
 // Meters returns the figures of now.
 func (s *Store) Meters() Meters {
-	m := Meters{Recovery: s.o.Progress.Now().Took, Appends: s.appendTimes.Snapshot(), Syncs: s.syncTimes.Snapshot(), LongestGet: s.longestGet.Load()}
+	m := Meters{Recovery: s.o.Progress.Now().Took, Appends: s.appendTimes.Snapshot(), Syncs: s.syncTimes.Snapshot(),
+		Dispatches: s.dispatchTimes.Snapshot(), Memory: s.total, LongestGet: s.longestGet.Load()}
 	if s.index != nil {
 		m.IndexBehind = s.index.Behind()
 	}

@@ -90,9 +90,9 @@ type Store struct {
 
 	compactor compactor
 
-	appendTimes, syncTimes latency.Histogram
-	longestGet             latency.Longest
-	slowLogged             atomic.Int64 // when, unix ns
+	appendTimes, syncTimes, dispatchTimes latency.Histogram
+	longestGet                            latency.Longest
+	slowLogged                            atomic.Int64 // when, unix ns
 
 	tuning sync.Mutex // Tune
 

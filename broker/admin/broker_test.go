@@ -112,7 +112,7 @@ func (b *testBroker) serve(t *testing.T, port int) {
 	}
 	s := send.New(send.Options{Logger: zerolog.Nop(), BrokerIP: "127.0.0.1", ClusterName: clusterName, StoreHost: netip.MustParseAddrPort(b.addr),
 		Settings: send.Settings{RegionID: "DefaultRegion", Writable: true}, Store: b.store, Topics: b.o.Topics, Group: b.o.Groups.Get,
-		OrderLocked: func(string) bool { return false }, Validate: topic.ValidateName, NoSend: topic.NoSend, Count: b.o.Stats.Put, CountBack: b.o.Stats.SendBack})
+		OrderLocked: func(string) bool { return false }, Validate: topic.ValidateName, NoSend: topic.NoSend, Stats: b.o.Stats})
 	m.Add(s.Routes(lane)...)
 	c := client.New(client.Options{Logger: zerolog.Nop(), Topics: b.o.Topics, Groups: b.o.Groups, Offsets: b.o.Offsets, Sessions: b.o.Sessions,
 		Locks: order.New(nil), Store: b.store})

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"time"
+
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -43,7 +45,10 @@ func (h *Handlers) changeGroups(r *mux.Request, groups ...*body.SubscriptionGrou
 	if len(groups) == 0 {
 		return success(), nil
 	}
-	if err := h.o.Groups.Update(groups...); err != nil {
+	began := time.Now()
+	err := h.o.Groups.Update(groups...)
+	h.o.Stats.GroupMade(err == nil, time.Since(began))
+	if err != nil {
 		return nil, protocol.Errorf(protocol.SystemError, "%v", err)
 	}
 	h.o.Logger.Info().Int("groups", len(groups)).Stringer("remote", r.Conn.Remote()).Msg("subscription groups changed by request")

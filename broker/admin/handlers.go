@@ -66,8 +66,10 @@ type Options struct {
 	Offsets    *offset.Table
 	Sessions   *session.Table
 	Stats      *stats.Stats
-	Store      Store
-	Cleaner    Cleaner
+	// ForgetTopic is told of a deleted topic; it may be nil.
+	ForgetTopic func(topic string)
+	Store       Store
+	Cleaner     Cleaner
 	// Register tells the name servers of changed topics and waits for them until ctx ends, so that a client
 	// that has made a topic finds its route; it may be nil.
 	Register func(ctx context.Context)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/skylarkmq/skylark/broker/topic"
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -81,7 +82,11 @@ func (h *Handlers) checkSystem(name string) error {
 }
 
 func (h *Handlers) changeTopics(r *mux.Request, topics ...*body.TopicConfig) (*protocol.Command, error) {
+	began := time.Now()
 	changed, err := h.o.Topics.Update(topics...)
+	if len(topics) > 0 {
+		h.o.Stats.TopicMade(topics[0].TopicName, err == nil, time.Since(began))
+	}
 	if changed {
 		h.o.Logger.Info().Int("topics", len(topics)).Stringer("remote", r.Conn.Remote()).Msg("topics changed by request")
 		h.register()
@@ -121,6 +126,9 @@ func (h *Handlers) deleteTopic(r *mux.Request, req *header.DeleteTopicRequest) (
 		h.o.Stats.RemoveTopic(name)
 		if h.o.Timer != nil {
 			h.o.Timer.ForgetTopic(name)
+		}
+		if h.o.ForgetTopic != nil {
+			h.o.ForgetTopic(name)
 		}
 	}
 	h.o.Logger.Info().Strs("topics", names).Stringer("remote", r.Conn.Remote()).Msg("topic deleted by request")

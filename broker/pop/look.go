@@ -45,7 +45,7 @@ func (p *Popper) peek(r *mux.Request, h *header.PeekMessageRequest) (*protocol.C
 	if k.count == 0 {
 		resp.Code, resp.Remark = protocol.PullNotFound, string(store.NoMessageInQueue)
 	} else {
-		p.o.Count(h.ConsumerGroup, h.Topic, k.count, len(k.buf))
+		p.o.Stats.Pull(h.ConsumerGroup, h.Topic, k.count, len(k.buf))
 	}
 	return resp, nil
 }

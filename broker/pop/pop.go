@@ -38,6 +38,7 @@ import (
 	"github.com/skylarkmq/skylark/broker/pop/hold"
 	"github.com/skylarkmq/skylark/broker/pop/inorder"
 	"github.com/skylarkmq/skylark/broker/pop/revivelog"
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -129,8 +130,8 @@ type Options struct {
 	PutDelayed func(m *message.Message, p message.Properties, done func(err error, recs []store.Rec)) error
 	// DeliveredUpTo returns the time in ms up to which everything that waited in the timer topic has been delivered.
 	DeliveredUpTo func() int64
-	// Count is told of messages given to a group.
-	Count func(group, topic string, messages, bytes int)
+	// Stats counts what is given to groups and what goes to and comes from the revive topic.
+	Stats *stats.Stats
 }
 
 // Settings are what may change while a Popper runs.
@@ -181,7 +182,7 @@ func Open(o Options) (*Popper, error) {
 	p := &Popper{o: o, started: time.Now().UnixMilli(), storeHost: message.HostOf(o.StoreHost)}
 	p.Set(o.Settings)
 	p.queues.m = map[queueKey]*queue{}
-	p.log = revivelog.Writer{Topic: revivelog.Topic(o.ClusterName), StoreHost: p.storeHost, Put: o.PutDelayed}
+	p.log = revivelog.Writer{Topic: revivelog.Topic(o.ClusterName), StoreHost: p.storeHost, Put: o.PutDelayed, Written: p.written}
 	ho := hold.Options{MaxTotal: int(o.MaxPopPollingSize), MaxPerKey: int(o.PopPollingSize), Queue: o.Store.Queue, ForceEvery: o.PopLongPollingForceNotifyInterval}
 	io := inorder.Options{Path: o.OrderPath, Logger: o.Logger, PersistEvery: o.PersistEvery, Alive: p.alive}
 	if o.EnableNotifyAfterPopOrderLockFree {

@@ -267,7 +267,7 @@ func (q *request) reply(code int32, status store.Status) {
 		q.buf.Release()
 	}
 	frame.Finish(out.B, out.Skip, len(b)-frame.PrefixLength)
-	q.r.ReplyFrame(out)
+	q.r.ReplyFrame(out, code)
 }
 
 func field(b []byte, name string, v int64) []byte {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/skylarkmq/skylark/broker/pop/receipt"
 	"github.com/skylarkmq/skylark/broker/pop/revivelog"
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store"
 	"github.com/skylarkmq/skylark/store/commitlog"
@@ -141,6 +142,10 @@ func (v *reviver) again(ck *revivelog.CheckPoint, normal string, rec *message.Re
 	}
 	tags := message.TagsCode(p.Get(message.PropertyTags))
 	return v.p.o.Put(&m, p.String(), store.Rec{TagsCode: tags}, func(err error, _ []store.Rec) {
+		v.p.o.Stats.Revive(ck.Group, ck.Topic, stats.ReviveRetry{Status: status(err)})
+		if dead && err == nil {
+			v.p.o.Stats.DeadLetter(ck.Group, normal)
+		}
 		if errors.Is(err, store.ErrFlushTimeout) {
 			err = nil // it is stored
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/skylarkmq/skylark/broker/pop/revivelog"
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/consumequeue"
 )
@@ -174,6 +175,7 @@ func (v *reviver) read(q *reviveQueue) (end bool, err error) {
 			if err != nil {
 				v.p.o.Logger.Error().Err(err).Int32("queueId", q.id).Int64("queueOffset", q.next).Msg("a message of the revive topic is lost")
 			} else {
+				v.p.o.Stats.Take(revivelog.Group, v.p.log.Topic, 1, rec.Size)
 				v.note(q, &rec)
 			}
 			q.next++
@@ -205,6 +207,7 @@ func (v *reviver) note(q *reviveQueue, rec *message.Record) {
 			v.p.o.Logger.Warn().Err(err).Int32("queueId", q.id).Int64("queueOffset", q.next).Msg("passing over a checkpoint")
 			return
 		}
+		v.p.o.Stats.Revive(ck.Group, ck.Topic, stats.ReviveOut{What: stats.CheckPoint, QueueID: q.id})
 		ck.ReviveOffset, ck.BitMap = q.next, 0
 		if ck.BrokerName == "" {
 			ck.BrokerName = v.p.o.BrokerName
@@ -220,6 +223,7 @@ func (v *reviver) note(q *reviveQueue, rec *message.Record) {
 			v.p.o.Logger.Warn().Err(err).Int32("queueId", q.id).Int64("queueOffset", q.next).Msg("passing over an acknowledgement")
 			return
 		}
+		v.p.o.Stats.Revive(a.Group, a.Topic, stats.ReviveOut{What: stats.Ack, QueueID: q.id})
 		if a.BrokerName == "" {
 			a.BrokerName = v.p.o.BrokerName
 		}

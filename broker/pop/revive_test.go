@@ -7,13 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/skylarkmq/skylark/broker/pop/revivelog"
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/remoting/message"
 )
 
 // TestCheckpointsThatComeTwice are one: the acknowledgement between or behind them counts. A crash makes the timer
 // deliver some again.
 func TestCheckpointsThatComeTwice(t *testing.T) {
-	v := &reviver{p: &Popper{o: Options{Logger: zerolog.Nop(), BrokerName: "b"}}}
+	counters := stats.Open(stats.Options{})
+	defer counters.Close()
+	v := &reviver{p: &Popper{o: Options{Logger: zerolog.Nop(), BrokerName: "b", Stats: counters}}}
 	q := &reviveQueue{byKey: map[revivelog.Key]*revivelog.CheckPoint{}}
 	note := func(tag string, encode func() ([]byte, error)) {
 		b, err := encode()

@@ -103,7 +103,7 @@ func (q *request) took(state *queue, from int, at int64, res store.GetResult) (k
 	if !h.Order && offsets[len(offsets)-1]-at > 1<<31-1 {
 		at = offsets[0] // a checkpoint holds distances of 31 bits
 	}
-	p.o.Count(k.group, k.topic, len(offsets), len(q.buf.B)-from)
+	p.o.Stats.Pop(k.group, h.Topic, k.topic, len(offsets), len(q.buf.B)-from)
 	retry := receipt.IsRetry(k.topic) && k.topic != h.Topic
 	if retry && !p.live.Load().PopResponseReturnActualRetryTopic {
 		if err := q.rename(from, at); err != nil {

@@ -372,7 +372,7 @@ func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.Sub
 	out.Skip = headerRoom - len(b)
 	copy(out.B[out.Skip:], b)
 	frame.Finish(out.B, out.Skip, len(b)-frame.PrefixLength)
-	r.ReplyFrame(out)
+	r.ReplyFrame(out, told.Code)
 	return nil
 }
 

@@ -60,6 +60,8 @@ type Options struct {
 	// error.
 	Put                      func(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error
 	UseServerSideResetOffset bool
+	// Stored is told of each reply that is stored; nil: nobody is.
+	Stored func(topic string, bytes int)
 }
 
 // Settings are what may change while a Relay runs.

@@ -49,6 +49,9 @@ func (r *Relay) reply(req *mux.Request) *protocol.Command {
 		} else {
 			out.MsgID = string(message.AppendOffsetID(nil, r.o.StoreHost, recs[0].PhysicalOffset))
 			out.QueueOffset = recs[0].QueueOffset
+			if r.o.Stored != nil {
+				r.o.Stored(h.Topic, int(recs[0].Size))
+			}
 		}
 		req.Reply(r.replied(resp, &out, pushed == nil || err == nil))
 	})

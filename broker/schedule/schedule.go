@@ -29,6 +29,8 @@ type Options struct {
 	Store  *store.Store
 	// Put stores one message and calls done once, unless it returns an error.
 	Put func(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error
+	// Delivered is told of each message that is stored under its topic; nil: nobody is.
+	Delivered func(topic string, bytes int)
 	// PersistEvery is flushDelayOffsetInterval.
 	PersistEvery time.Duration
 	Now          func() time.Time // nil: time.Now
@@ -252,8 +254,10 @@ func (s *Scheduler) deliver(units []byte) int {
 		m.Topic, m.QueueID, m.PreparedTransactionOffset = topic, int32(queueID), 0
 		wg.Add(1)
 		tags := message.TagsCode(message.GetProperty(rec.Properties, message.PropertyTags))
-		err = s.o.Put(&m, rec.Properties, store.Rec{TagsCode: tags}, func(err error, _ []store.Rec) {
-			failed[i] = err
+		err = s.o.Put(&m, rec.Properties, store.Rec{TagsCode: tags}, func(err error, recs []store.Rec) {
+			if failed[i] = err; err == nil && s.o.Delivered != nil {
+				s.o.Delivered(m.Topic, int(recs[0].Size))
+			}
 			wg.Done()
 		})
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -47,7 +48,7 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 	if asked.queueID < 0 {
 		asked.queueID = m.QueueID
 	}
-	r := sent{opaque: cmd.Opaque, oneway: cmd.IsOneway(), logical: asked}
+	r := sent{opaque: cmd.Opaque, code: cmd.Code, oneway: cmd.IsOneway(), logical: asked}
 	var err error
 	if h.Batch {
 		err = s.addBatch(b, &r, h, topic, &m)
@@ -59,10 +60,9 @@ func (s *Sender) add(b *batch, cmd *protocol.Command, h *header.SendMessageReque
 		return err
 	}
 	r.bytes = int32(len(b.Buf) - buf)
+	r.topic = b.keep(m.Topic)
 	if r.half {
-		r.real, r.topic = b.keep(h.Topic), b.keep(halfTopic)
-	} else {
-		r.topic = b.keep(h.Topic)
+		r.real = b.keep(h.Topic)
 	}
 	b.reqs = append(b.reqs, r)
 	return nil
@@ -87,7 +87,24 @@ type props struct {
 	lightOffset  bool   // INNER_MULTI_QUEUE_OFFSET, which is the broker's to set
 	priority     string
 	sharded      bool // it has a key by which it is ordered
+	starts       bool // __STARTDELIVERTIME, by which it only counts as delayed
 }
+
+// kind is what the message counts as. Java: BrokerMetricsManager.getMessageType.
+func (p *props) kind() stats.MessageType {
+	switch {
+	case p.tran:
+		return stats.Transaction
+	case p.sharded:
+		return stats.FIFO
+	case p.delay != "" || p.timer || p.starts:
+		return stats.Delay
+	}
+	return stats.Normal
+}
+
+// propertyStartDeliver was the time of delivery before there was a timer. Java: BrokerMetricsManager.getMessageType.
+const propertyStartDeliver = "__STARTDELIVERTIME"
 
 func scan(text string) props {
 	var p props
@@ -120,6 +137,8 @@ func scan(text string) props {
 			p.priority = value
 		case message.PropertyShardingKey:
 			p.sharded = true
+		case propertyStartDeliver:
+			p.starts = true
 		}
 		return true
 	})
@@ -131,6 +150,7 @@ func (s *Sender) addSingle(b *batch, r *sent, cmd *protocol.Command, h *header.S
 		return s.illegal() // a batch is known by its request
 	}
 	p := scan(h.Properties)
+	r.kind = p.kind()
 	text := h.Properties
 	if strings.HasPrefix(h.Topic, RetryPrefix) {
 		dead, err := s.retry(cmd, h, m)
@@ -298,7 +318,9 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, top
 		return protocol.Errorf(protocol.MessageIllegal, "batch request does not support retry group %s", h.Topic)
 	}
 	q := s.o.Store.Queue(m.Topic, m.QueueID)
-	if q.Batch() && message.GetProperty(h.Properties, message.PropertyUniqKey) != "" {
+	whole := scan(h.Properties)
+	r.kind = whole.kind()
+	if q.Batch() && whole.uniq != "" {
 		return s.addInner(b, r, h, topic, m)
 	}
 	rest := m.Body
@@ -337,7 +359,7 @@ func (s *Sender) addBatch(b *batch, r *sent, h *header.SendMessageRequestV2, top
 	}
 	r.recs = int32(len(b.Recs) - first)
 	b.Recs[first].Unit = r.recs
-	r.id = b.keep(message.GetProperty(h.Properties, message.PropertyUniqKey))
+	r.id = b.keep(whole.uniq)
 	return nil
 }
 
@@ -359,6 +381,9 @@ func (s *Sender) retry(cmd *protocol.Command, h *header.SendMessageRequestV2, m 
 	name := DLQPrefix + group
 	if s.o.Topics.CreateInSendBack(name, 1, permReadWrite, 0) == nil {
 		return false, protocol.Errorf(protocol.SystemError, "topic[%s] not exist", name)
+	}
+	if s.o.Stats != nil {
+		s.o.Stats.DeadLetter(h.ProducerGroup, h.Topic)
 	}
 	m.Topic, m.QueueID = name, 0
 	return true, nil

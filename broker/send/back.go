@@ -67,13 +67,13 @@ func (s *Sender) takeBack(r *mux.Request, h *header.ConsumerSendMsgBackRequest) 
 	} else if level == 0 {
 		level = 3 + int(rec.ReconsumeTimes)
 	}
-	return nil, s.storeBack(r, h.Group, &rec, topic, queueID, level)
+	return nil, s.storeBack(r, h, &rec, topic, queueID, level)
 }
 
 const permWrite int32 = 2
 
 // storeBack stores the copy; the request is answered when that is done.
-func (s *Sender) storeBack(r *mux.Request, group string, rec *message.Record, topic string, queueID int32, level int) error {
+func (s *Sender) storeBack(r *mux.Request, h *header.ConsumerSendMsgBackRequest, rec *message.Record, topic string, queueID int32, level int) error {
 	p := message.ParseProperties(rec.Properties)
 	if p.Get(message.PropertyRetryTopic) == "" {
 		p.Set(message.PropertyRetryTopic, rec.Topic)
@@ -98,8 +98,11 @@ func (s *Sender) storeBack(r *mux.Request, group string, rec *message.Record, to
 			r.Reply(storeRefusal(err))
 			return
 		}
-		if s.o.CountBack != nil {
-			s.o.CountBack(group, backTopic)
+		if s.o.Stats != nil {
+			s.o.Stats.SendBack(h.Group, backTopic)
+			if level == 0 {
+				s.o.Stats.DeadLetter(h.Group, h.OriginTopic)
+			}
 		}
 		r.Reply(protocol.NewResponse(protocol.Success, ""))
 	})

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/remoting/frame"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -24,11 +26,15 @@ type batch struct {
 	text []byte // transaction ids and topics of reqs
 	done func(err error, recs []store.Rec)
 	at   time.Time // of its submission
+
+	received stats.Received
 }
 
 // sent is one request of a batch.
 type sent struct {
 	opaque  int32
+	code    int32 // of the request
+	kind    stats.MessageType
 	oneway  bool
 	half    bool // the first part of a transaction
 	logical      // the queue as asked for; a delayed message stands in another one
@@ -36,8 +42,8 @@ type sent struct {
 	inner   int32 // messages in the one record of an inner batch
 	id      span  // of the transaction id
 	handle  span  // of the recall handle, empty: none
-	topic   span
-	real    span // the real topic of a half message
+	topic   span  // that it stands in
+	real    span  // the real topic of a half message
 	bytes   int32
 }
 
@@ -77,17 +83,46 @@ func (b *batch) str(s span) string { return unsafeString(b.text[s.from:s.to]) }
 
 // count reports what was stored, requests for one topic in a row at once.
 func (b *batch) count() {
-	messages, bytes := 0, 0
+	in := &b.received
+	*in = stats.Received{}
 	for i := range b.reqs {
-		messages += int(max(b.reqs[i].recs, b.reqs[i].inner))
-		bytes += int(b.reqs[i].bytes)
-		if b.reqs[i].half && b.s.o.CountHalf != nil {
-			b.s.o.CountHalf(b.str(b.reqs[i].real))
+		r := &b.reqs[i]
+		in.Add(int(max(r.recs, r.inner)), int(r.bytes))
+		if r.half && b.s.o.CountHalf != nil {
+			b.s.o.CountHalf(b.str(r.real))
 		}
-		if i+1 == len(b.reqs) || b.str(b.reqs[i+1].topic) != b.str(b.reqs[i].topic) {
-			b.s.o.Count(b.str(b.reqs[i].topic), messages, bytes)
-			messages, bytes = 0, 0
+		if i+1 == len(b.reqs) || b.reqs[i+1].kind != r.kind || b.str(b.reqs[i+1].topic) != b.str(r.topic) {
+			in.Type = r.kind
+			b.s.receive(b.str(r.topic), in)
+			*in = stats.Received{}
 		}
+	}
+}
+
+// receive counts what came into a topic. What goes to retry topics came before. Java:
+// BrokerMetricsManager.isRetryOrDlqTopic.
+func (s *Sender) receive(topic string, in *stats.Received) {
+	if strings.HasPrefix(topic, RetryPrefix) || strings.HasPrefix(topic, DLQPrefix) {
+		s.o.Stats.Put(topic, in.Messages, in.Bytes)
+		return
+	}
+	s.o.Stats.Receive(topic, in)
+}
+
+// observe counts how long the requests took that are answered with a code, those of one kind in a row at once. One that
+// came by the lane counts when its Request is answered.
+func (b *batch) observe(response int32) {
+	if b.req != nil {
+		return
+	}
+	took := time.Since(b.at)
+	for i := 0; i < len(b.reqs); {
+		r, n := &b.reqs[i], 1
+		for i+n < len(b.reqs) && b.reqs[i+n].code == r.code && b.reqs[i+n].oneway == r.oneway {
+			n++
+		}
+		b.s.o.Observe(r.code, mux.Outcome{Response: response, Result: mux.Sent(b.conn, r.oneway)}, n, took)
+		i += n
 	}
 }
 
@@ -142,9 +177,17 @@ func (b *batch) answer(err error) {
 		b.done(err, b.Recs)
 		return
 	}
-	if (err == nil || late) && s.o.Count != nil {
+	if (err == nil || late) && s.o.Stats != nil {
 		b.count()
 	}
+	code := protocol.Success
+	switch {
+	case late:
+		code = protocol.FlushDiskTimeout
+	case err != nil:
+		code = storeRefusal(err).Code
+	}
+	b.observe(code)
 	switch {
 	case late:
 		s.refused.late.Add(int64(len(b.Recs)))
@@ -180,7 +223,7 @@ func (b *batch) answer(err error) {
 	}
 	switch {
 	case b.req != nil && out != nil:
-		b.req.ReplyFrame(out)
+		b.req.ReplyFrame(out, code)
 	case b.req != nil:
 		b.req.Drop()
 	case out != nil:

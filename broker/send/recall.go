@@ -87,8 +87,8 @@ func (s *Sender) storeRecall(r *mux.Request, h *header.RecallMessageRequest, han
 			r.Reply(s.withRegionOnly(protocol.ErrorResponse(errRecall())))
 			return
 		}
-		if s.o.Count != nil {
-			s.o.Count(timer.Topic, 1, int(recs[0].Size))
+		if s.o.Stats != nil {
+			s.o.Stats.Put(timer.Topic, 1, int(recs[0].Size))
 		}
 		r.Reply(s.withRegionOnly(protocol.Reply(header.RecallMessageResponse{MsgID: id}, nil)))
 	})

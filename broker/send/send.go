@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/broker/mapping"
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -69,15 +70,15 @@ type Options struct {
 	Validate func(topic string) string
 	// NoSend reports topics nobody may send to.
 	NoSend func(topic string) bool
-	// Count is told of stored messages: their number and size. It must be cheap and keep no string.
-	Count func(topic string, messages, bytes int)
-	// CountHalf is told the real topic of each half message stored, under the rules of Count.
+	// Stats counts what is stored; nil: nothing does.
+	Stats *stats.Stats
+	// Observe is told of requests of a code that were answered on the event loop, or by the store for them.
+	Observe func(code int32, of mux.Outcome, n int, took time.Duration)
+	// CountHalf is told the real topic of each half message stored. It must be cheap and keep no string.
 	CountHalf func(topic string)
 	// Took is told how long puts took, all that the store took together: from their submission to their
 	// acknowledgement. It must be cheap; nil: nobody asks.
 	Took func(took time.Duration, puts int)
-	// CountBack is told of a message sent back by a group.
-	CountBack func(group, topic string)
 	// Journal logs what is refused on event loops and by the store; nil: nothing does.
 	Journal *mux.Journal
 }
@@ -109,6 +110,9 @@ func New(o Options) *Sender {
 		s.maxLights = int(so.MaxLmqConsumeQueueNum)
 	}
 	s.maxLevel = len(o.Store.DelayLevels())
+	if s.o.Observe == nil {
+		s.o.Observe = func(int32, mux.Outcome, int, time.Duration) {}
+	}
 	s.Set(o.Settings)
 	s.batches.New = func() any { return &batch{s: s} }
 	return s
@@ -254,6 +258,7 @@ func (s *Sender) refuse(c mux.Conn, cmd *protocol.Command, err error) {
 		_ = decode(cmd, &h) // what cannot be read has no names
 		s.o.Journal.Refused(c.Remote(), cmd.Code, h.Topic, h.ProducerGroup, resp)
 	}
+	s.o.Observe(cmd.Code, mux.Outcome{Response: resp.Code, Result: mux.Sent(c, cmd.IsOneway())}, 1, 0)
 	if cmd.IsOneway() {
 		return
 	}

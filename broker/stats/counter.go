@@ -33,11 +33,18 @@ type padded struct {
 type topic struct {
 	system int // users or system
 	put    Counter
+	in     [messageTypes]atomic.Pointer[inflow]
+	waited atomic.Pointer[waited] // nil: no transactions and no timed messages
 	groups *strmap.Map[group]
 }
 
 // group holds the counters of a group in a topic.
-type group struct{ get, back Counter }
+type group struct {
+	get, back Counter
+	out       [ways]outflow
+	dead      atomic.Int64            // letters
+	revived   atomic.Pointer[revived] // nil: it does not pop
+}
 
 // Add counts one operation that moved messages of bytes in all.
 func (c *Counter) Add(messages, bytes int) {
@@ -79,11 +86,6 @@ func (s *Stats) GroupBack(groupName, topicName string) *Counter {
 // Put counts messages of bytes in all that one request put into a topic.
 func (s *Stats) Put(topicName string, messages, bytes int) {
 	s.TopicPut(topicName).Add(messages, bytes)
-}
-
-// Get counts messages of bytes in all that a group was given of a topic by one request.
-func (s *Stats) Get(groupName, topicName string, messages, bytes int) {
-	s.GroupGet(groupName, topicName).Add(messages, bytes)
 }
 
 // Miss counts a request for messages that found none. Java: StoreStatsService.getMessageTimesTotalMiss.

@@ -43,6 +43,7 @@ type Stats struct {
 	put, get [2]flow
 	misses   padded
 	putTimes timing
+	created  creations
 
 	stop chan struct{}
 	done chan struct{}
@@ -75,7 +76,7 @@ func newStats(o Options) *Stats {
 	if o.IsSystem == nil {
 		o.IsSystem = func(string) bool { return false }
 	}
-	s := &Stats{o: o, boot: o.Now(), topics: strmap.New[topic](6), stop: make(chan struct{}), done: make(chan struct{})}
+	s := &Stats{o: o, boot: o.Now(), topics: strmap.New[topic](6), created: newCreations(), stop: make(chan struct{}), done: make(chan struct{})}
 	s.clocks = newClocks(s.boot)
 	s.seconds.take(s.boot, s.totals())
 	s.day.next = nextMorning(s.boot)

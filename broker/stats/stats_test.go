@@ -46,7 +46,7 @@ func TestNothingCountedIsNoStatistic(t *testing.T) {
 			require.False(t, ok)
 		}
 	}
-	s.Get("g", "t", 1, 1)
+	s.Pull("g", "t", 1, 1)
 	_, ok := s.View(TopicPutNums, "t")
 	require.False(t, ok, "getting makes no put statistic")
 	_, ok = s.View(SndbckPutNums, "t@g")
@@ -84,7 +84,7 @@ func TestMinuteWindowSlides(t *testing.T) {
 
 func TestHourAndDayHaveTheirOwnSamples(t *testing.T) {
 	s := newClocked()
-	s.Get("g", "t", 600, 0)
+	s.Pull("g", "t", 600, 0)
 	s.pass(599)
 	require.Zero(t, view(t, s.Stats, GroupGetNums, "t@g").StatsHour)
 	s.pass(1)
@@ -100,8 +100,8 @@ func TestBrokerTotalsTellUsersTopicsFromSystemTopics(t *testing.T) {
 	s := newClocked()
 	s.Put("t", 2, 20)
 	s.Put("SYS_t", 1, 5)
-	s.Get("g", "t", 4, 40)
-	s.Get("g", "SYS_t", 1, 1)
+	s.Pull("g", "t", 4, 40)
+	s.Pull("g", "SYS_t", 1, 1)
 	s.Miss()
 	require.Equal(t, Totals{PutMessages: 3, PutBytes: 25, GetMessages: 5, GetBytes: 41, Found: 2, Missed: 1}, s.Totals())
 	s.pass(10)
@@ -154,7 +154,7 @@ func TestRatesNeedTheirTime(t *testing.T) {
 	s.pass(9)
 	require.False(t, s.Rates().Put[0].Known)
 	s.Put("t", 20, 1)
-	s.Get("g", "t", 10, 1)
+	s.Pull("g", "t", 10, 1)
 	s.Miss()
 	s.pass(1)
 	r := s.Rates()
@@ -175,7 +175,7 @@ func TestDaysTurnAtMidnight(t *testing.T) {
 	s := newClocked()
 	s.Put("t", 5, 1)
 	s.Put("SYS", 100, 1)
-	s.Get("g", "t", 3, 1)
+	s.Pull("g", "t", 3, 1)
 	s.pass(1)
 	require.Equal(t, Days{PutNow: 5, GetNow: 3}, s.Days())
 	s.pass(600)
@@ -221,10 +221,10 @@ func TestFineClassesAreJavas(t *testing.T) {
 func TestCountingAllocatesNothing(t *testing.T) {
 	s := newClocked()
 	s.Put("t", 1, 1)
-	s.Get("g", "t", 1, 1)
+	s.Pull("g", "t", 1, 1)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		s.Put("t", 1, 1)
-		s.Get("g", "t", 1, 1)
+		s.Pull("g", "t", 1, 1)
 		s.Miss()
 		s.PutTook(time.Millisecond, 1)
 	}))
@@ -237,7 +237,7 @@ func TestCountingRunsBesideEverythingElse(t *testing.T) {
 		wg.Go(func() {
 			for range 1000 {
 				s.Put("t", 1, 1)
-				s.Get("g", "t", 1, 1)
+				s.Pull("g", "t", 1, 1)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/topic"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store"
@@ -215,6 +216,7 @@ func (r *round) read(i int64) (*half, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the half message at queue offset %d: %w", i, err)
 	}
+	r.t.o.Stats.Take(group.SysTrans, topic.TransHalf, 1, rec.Size)
 	return halfOf(rec), nil
 }
 

@@ -79,6 +79,25 @@ func (c *counts) add(topic string, n int64) {
 	c.w.Mark()
 }
 
+// all returns the counts by topic.
+func (c *counts) all() map[string]int64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	out := make(map[string]int64, len(c.topics))
+	for topic, one := range c.topics {
+		out[topic] = one.n.Load()
+	}
+	return out
+}
+
+// forget drops a topic.
+func (c *counts) forget(topic string) {
+	c.mu.Lock()
+	delete(c.topics, topic)
+	c.mu.Unlock()
+	c.w.Mark()
+}
+
 func (c *counts) write() error {
 	c.version.Next(c.o.Now())
 	f := countsFile{DataVersion: c.version, TransactionCount: map[string]metric{}}

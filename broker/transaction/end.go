@@ -117,6 +117,7 @@ func (t *Transactions) finish(h *header.EndTransactionRequest, done func(error))
 	if kind == message.SysFlagRollback {
 		t.ops.add(t, mine, kind, func() {
 			t.counts.add(real, -1)
+			t.o.Stats.Rollback(real)
 			done(nil)
 		})
 		return nil
@@ -131,7 +132,8 @@ func (t *Transactions) finish(h *header.EndTransactionRequest, done func(error))
 		}
 		t.ops.add(t, mine, kind, nil)
 		t.counts.add(real, -1)
-		t.o.Count(real, 1, int(recs[0].Size))
+		t.o.Stats.Put(real, 1, int(recs[0].Size))
+		t.o.Stats.Commit(real, time.Duration(t.age(&m.Record))*time.Millisecond)
 		done(nil)
 	})
 	if err != nil {

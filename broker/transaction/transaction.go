@@ -56,6 +56,7 @@ import (
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/session"
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/broker/topic"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/mux"
@@ -92,8 +93,7 @@ type Options struct {
 	// Put stores one message as it is; PutFinal follows its delay level or time of delivery.
 	Put      func(m *message.Message, properties string, rec store.Rec, done Stored) error
 	PutFinal func(m *message.Message, p message.Properties, done Stored) error
-	// Count is told of final messages, as send.Options.Count is of those sent.
-	Count func(topic string, messages, bytes int)
+	Stats    *stats.Stats // counts final messages, ends, and what the checker reads
 
 	// Settings are those at first, Set changes them.
 	Settings        Settings
@@ -199,3 +199,9 @@ func (t *Transactions) Routes(end, admin *mux.Lane) []mux.Route {
 
 // CountHalf counts a half message of topic that was stored. It must be told of each.
 func (t *Transactions) CountHalf(topic string) { t.counts.add(topic, 1) }
+
+// HalfMessages returns how many half messages of each topic are not ended, as far as is known.
+func (t *Transactions) HalfMessages() map[string]int64 { return t.counts.all() }
+
+// ForgetTopic drops the count of a deleted topic. Java: TransactionMetrics.cleanMetrics.
+func (t *Transactions) ForgetTopic(topic string) { t.counts.forget(topic) }

@@ -18,6 +18,7 @@ import (
 	"github.com/skylarkmq/skylark/broker/offset"
 	"github.com/skylarkmq/skylark/broker/send"
 	"github.com/skylarkmq/skylark/broker/session"
+	"github.com/skylarkmq/skylark/broker/stats"
 	"github.com/skylarkmq/skylark/broker/topic"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -112,8 +113,10 @@ func (w *world) open() {
 	at := netip.MustParseAddrPort("127.0.0.1:10911")
 	w.sender = send.New(send.Options{Logger: zerolog.Nop(), StoreHost: at, Store: w.store,
 		Settings: send.Settings{Timer: &send.TimerLimits{Precision: 1000, MaxDelay: 1 << 40, CongestNum: math.MaxInt32}}})
+	counters := stats.Open(stats.Options{})
+	w.t.Cleanup(counters.Close)
 	to := Options{Logger: zerolog.Nop(), BrokerName: "broker-t", StoreHost: message.HostOf(at), Path: filepath.Join(w.dir, "transactionMetrics"), Store: w.store,
-		Offsets: w.offsets, Topics: w, Producers: w.sessions, Count: func(string, int, int) {}, Settings: Settings{TimeOut: 6 * time.Second, CheckInterval: time.Hour, CheckMax: 3,
+		Offsets: w.offsets, Topics: w, Producers: w.sessions, Stats: counters, Settings: Settings{TimeOut: 6 * time.Second, CheckInterval: time.Hour, CheckMax: 3,
 			OpBatchInterval: time.Hour, OpMsgMaxSize: 4096, ReservedTime: 72 * time.Hour}, MetricsInterval: time.Hour, Now: w.clock,
 		Put: func(m *message.Message, p string, rec store.Rec, done Stored) error {
 			if w.refused(m) {

@@ -202,8 +202,8 @@ func TestWrittenBuffersBelongToTheConnection(t *testing.T) {
 	m, k := newMux(t, mux.Options{}), &keeper{conn: newConn()}
 	serve(m, mux.LaneOptions{Capacity: 100}, func(r *mux.Request) *protocol.Command {
 		if r.Cmd.Opaque%2 == 0 {
-			r.ReplyFrame(encoded(r.Cmd.Opaque))
-			r.ReplyFrame(encoded(-1)) // recycled at once
+			r.ReplyFrame(encoded(r.Cmd.Opaque), protocol.Success)
+			r.ReplyFrame(encoded(-1), protocol.Success) // recycled at once
 			return nil
 		}
 		return ok()
@@ -239,7 +239,7 @@ func TestRefusedFrameIsRecycledOnce(t *testing.T) {
 	recycled := 0
 	for range 200 { // under the race detector a pool drops some on purpose
 		b := encoded(1)
-		r.ReplyFrame(b)
+		r.ReplyFrame(b, protocol.Success)
 		x, y := mux.NewBuffer(256), mux.NewBuffer(256)
 		require.NotSame(t, x, y)
 		if x == b || y == b {

@@ -34,7 +34,7 @@ func TestOnewayIsNeverAnswered(t *testing.T) {
 	for name, act := range map[string]mux.Handler{
 		"returned": func(*mux.Request) *protocol.Command { return ok() },
 		"reply":    func(r *mux.Request) *protocol.Command { r.Reply(ok()); return nil },
-		"frame":    func(r *mux.Request) *protocol.Command { r.ReplyFrame(encoded(1)); return nil },
+		"frame":    func(r *mux.Request) *protocol.Command { r.ReplyFrame(encoded(1), protocol.Success); return nil },
 		"panic":    func(*mux.Request) *protocol.Command { panic("oops") },
 		"header":   mux.Handle(func(*mux.Request, *header) (*protocol.Command, error) { return ok(), nil }),
 	} {

@@ -56,6 +56,8 @@ type Route struct {
 	Handle     Handler
 	Inline     *InlineFactory // nil: always by lane
 	NoFastPort bool           // not served on Options.FastPort, as in Java
+
+	latencies *latencies // set by Add
 }
 
 // Options are what a Mux needs.
@@ -73,6 +75,8 @@ type Options struct {
 // Stats are counters since start.
 type Stats struct {
 	Panics, Overloaded, TimedOut, Unknown uint64
+	// Held is the memory of requests that wait or are held, MaxHeld what it may be: bytes, of now.
+	Held, MaxHeld int64
 }
 
 // Mux is the table of a server. Routes are added before it is used.
@@ -85,6 +89,10 @@ type Mux struct {
 	stage   atomic.Int32 // serving, leaving or closed; read for every request
 	stats   struct{ panics, overloaded, timedOut, unknown atomic.Uint64 }
 	journal Journal
+	strays  struct {
+		mu sync.Mutex
+		by map[int32]*latencies // of codes without a route
+	}
 	stop    chan struct{}
 	done    chan struct{}
 	closing sync.Once
@@ -111,6 +119,7 @@ func (m *Mux) Add(routes ...Route) {
 		if m.routes[r.Code] != nil || r.Handle == nil || r.Lane == nil {
 			panic(fmt.Sprintf("BUG: bad or second route for code %d", r.Code))
 		}
+		r.latencies = &latencies{}
 		m.routes[r.Code] = r
 	}
 }
@@ -126,7 +135,7 @@ func (m *Mux) Codes() []int32 {
 
 // Stats returns the counters.
 func (m *Mux) Stats() Stats {
-	return Stats{m.stats.panics.Load(), m.stats.overloaded.Load(), m.stats.timedOut.Load(), m.stats.unknown.Load()}
+	return Stats{m.stats.panics.Load(), m.stats.overloaded.Load(), m.stats.timedOut.Load(), m.stats.unknown.Load(), m.held.Load(), m.o.MaxHeldBytes}
 }
 
 // The stages of a Mux.
@@ -305,7 +314,8 @@ func (s *Session) took(in Inline) {
 }
 
 func (s *Session) queue(r *Route, size int) {
-	req := &Request{Conn: s.conn, At: time.Now(), m: s.m, route: r, held: s.held,
+	now := time.Now()
+	req := &Request{Conn: s.conn, At: now, arrived: now, m: s.m, route: r, held: s.held,
 		size: int64(size + requestOverhead + len(s.cmd.Ext)*int(unsafe.Sizeof(protocol.Field{})))}
 	all, own := s.m.held.Add(req.size), s.held.Add(req.size)
 	if all > s.m.o.MaxHeldBytes || own > s.m.o.MaxHeldBytes/4 {
@@ -333,6 +343,7 @@ func busy(why string) *protocol.Command {
 func (s *Session) refuse(resp *protocol.Command) {
 	topic, group := names(s.cmd.Ext)
 	s.m.journal.Refused(s.conn.Remote(), s.cmd.Code, topic, group, resp)
+	s.refused(resp.Code)
 	if s.cmd.IsOneway() {
 		return
 	}
@@ -374,6 +385,7 @@ type Request struct {
 	Conn    Conn
 	Cmd     protocol.Command
 	At      time.Time // when it came, or was queued again
+	arrived time.Time
 	m       *Mux
 	route   *Route
 	size    int64
@@ -392,6 +404,7 @@ func (r *Request) Reply(resp *protocol.Command) {
 		topic, group := names(r.Cmd.Ext)
 		r.m.journal.Refused(r.Conn.Remote(), r.Cmd.Code, topic, group, resp)
 	}
+	r.observe(resp.Code)
 	if r.Cmd.IsOneway() {
 		return
 	}
@@ -400,9 +413,14 @@ func (r *Request) Reply(resp *protocol.Command) {
 	Send(r.Conn, resp)
 }
 
-// ReplyFrame answers with an encoded frame.
-func (r *Request) ReplyFrame(b *Buffer) {
-	if !r.finish() || r.Cmd.IsOneway() {
+// ReplyFrame answers with an encoded frame, whose code is told again.
+func (r *Request) ReplyFrame(b *Buffer, code int32) {
+	if !r.finish() {
+		b.Release()
+		return
+	}
+	r.observe(code)
+	if r.Cmd.IsOneway() {
 		b.Release()
 		return
 	}

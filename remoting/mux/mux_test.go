@@ -223,7 +223,7 @@ func TestOnlyTheFirstReplyCounts(t *testing.T) {
 		}
 		r.Reply(protocol.NewResponse(protocol.Success, fmt.Sprint("first of ", r.Cmd.Opaque)))
 		r.Reply(protocol.NewResponse(protocol.Success, "second"))
-		r.ReplyFrame(mux.NewBuffer(1))
+		r.ReplyFrame(mux.NewBuffer(1), protocol.Success)
 		return protocol.NewResponse(protocol.Success, "third")
 	}})
 	c := newConn()

@@ -29,12 +29,12 @@ func TestRepliesCarryTheirOpaque(t *testing.T) {
 	r := []*mux.Request{<-held, <-held, <-held}
 	r[2].Reply(&protocol.Command{Opaque: 5}) // neither the opaque nor the flag is the handler's business
 	answered(t, c, 72, protocol.Success)
-	r[0].ReplyFrame(encoded(70))
+	r[0].ReplyFrame(encoded(70), protocol.Success)
 	answered(t, c, 70, protocol.Success)
 	r[1].Reply(nil) // as good as Drop
 	r[1].Reply(ok())
-	r[0].ReplyFrame(encoded(70))
-	r[2].ReplyFrame(encoded(72))
+	r[0].ReplyFrame(encoded(70), protocol.Success)
+	r[2].ReplyFrame(encoded(72), protocol.Success)
 	require.Empty(t, c.sent)
 }
 
@@ -49,7 +49,7 @@ func TestOneOfManyRepliesCounts(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() { r.Reply(ok()) })
-			wg.Go(func() { r.ReplyFrame(encoded(i)) })
+			wg.Go(func() { r.ReplyFrame(encoded(i), protocol.Success) })
 		}
 		wg.Wait()
 		require.Len(t, c.sent, 1)
@@ -104,7 +104,7 @@ func TestHeldMemoryIsGivenBackOnce(t *testing.T) {
 	for name, act := range map[string]mux.Handler{
 		"returned": func(*mux.Request) *protocol.Command { return ok() },
 		"reply":    func(r *mux.Request) *protocol.Command { r.Reply(ok()); r.Reply(ok()); return ok() },
-		"frame":    func(r *mux.Request) *protocol.Command { r.ReplyFrame(encoded(1)); return ok() },
+		"frame":    func(r *mux.Request) *protocol.Command { r.ReplyFrame(encoded(1), protocol.Success); return ok() },
 		"drop":     func(r *mux.Request) *protocol.Command { r.Drop(); r.Drop(); return ok() },
 		"panic":    func(*mux.Request) *protocol.Command { panic("oops") },
 	} {

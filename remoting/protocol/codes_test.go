@@ -77,3 +77,22 @@ func TestLanguagesAndVersionsAreThoseOfJava(t *testing.T) {
 	require.Equal(t, c.Version["V5_0_0"], VersionV5_0_0)
 	require.Equal(t, c.Version["V5_3_1"], VersionV5_3_1)
 }
+
+func TestNamesAreThoseOfJava(t *testing.T) {
+	c := readCodes(t)
+	for name, code := range c.Request {
+		require.Equal(t, strings.ToLower(name), RequestName(code))
+	}
+	for name, code := range c.Response {
+		require.Equal(t, strings.ToLower(name), ResponseName(code))
+	}
+	for name, v := range c.Version {
+		if v >= c.Version["V4_0_0"] {
+			require.Equal(t, name, VersionName(v))
+		}
+	}
+	for v, name := range map[int32]string{513: "V5_5_0", 512: "V5_5_0_SNAPSHOT", 409: "V4_9_8", 317: "V4_5_2", 213: "V4_0_0", 413: "V5_0_0", 700: "HIGHER_VERSION"} {
+		require.Equal(t, name, VersionName(v))
+	}
+	require.Equal(t, "77777", RequestName(77777))
+}

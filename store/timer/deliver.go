@@ -251,6 +251,9 @@ func (t *Timer) stored(c *copyOf, now time.Time) {
 	if c.counted != 0 {
 		t.metrics.add(c.real, -c.counted, now.UnixMilli())
 	}
+	if t.o.Left != nil && c.real != "" {
+		t.o.Left(c.real)
+	}
 	if t.o.Count != nil && c.m.Topic != Topic {
 		t.o.Count(c.m.Topic, 1, c.bytes)
 	}

@@ -3,6 +3,7 @@ package timer
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/store/commitlog"
@@ -19,6 +20,7 @@ type arrival struct {
 	delete bool
 	topic  string // the real one
 	stored int64  // ms
+	born   int64  // ms
 }
 
 // enqueue enters the next messages of Topic, or delivers them when their slot is in front of write. more reports
@@ -41,9 +43,13 @@ func (t *Timer) enqueue(write int64) (more bool, err error) {
 	var entries []wheel.Entry
 	var late []wheel.Unit
 	var topics []string
+	var arrived []arrival
 	for i := range n {
 		u := consumequeue.GetUnit(buf[i*consumequeue.UnitSize:])
 		a, ok, err := t.arrival(u)
+		if ok {
+			arrived = append(arrived, a)
+		}
 		switch {
 		case err != nil:
 			return false, err
@@ -68,9 +74,22 @@ func (t *Timer) enqueue(write int64) (more bool, err error) {
 		t.metrics.add(topics[i], counted(entries[i].Magic), now)
 	}
 	t.enqueued.add(n)
+	t.tell(arrived, now)
 	t.offset.Store(at + int64(n))
 	t.changed = true
 	return n == batch, nil
+}
+
+// tell tells of what was taken from Topic.
+func (t *Timer) tell(arrived []arrival, now int64) {
+	for i := range arrived {
+		a := &arrived[i]
+		t.entered.Store(now)
+		t.enteredStored.Store(a.stored)
+		if t.o.Entered != nil && a.topic != "" {
+			t.o.Entered(a.topic, time.Duration(a.out-a.born)*time.Millisecond)
+		}
+	}
 }
 
 // never is the enqueue time of a message that was late. Java: Long.MAX_VALUE.
@@ -105,7 +124,7 @@ func (t *Timer) arrival(u consumequeue.Unit) (a arrival, ok bool, err error) {
 		}
 		return true
 	})
-	a.stored = r.StoreTimestamp
+	a.stored, a.born = r.StoreTimestamp, r.BornTimestamp
 	if a.out, err = strconv.ParseInt(out, 10, 64); err != nil {
 		t.o.Logger.Error().Str("TIMER_OUT_MS", out).Int64("offset", u.PhysicalOffset).Msg("a message of the timer's topic has no time, passing over it")
 		return a, false, nil

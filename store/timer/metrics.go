@@ -134,9 +134,35 @@ func (r *rate) per() float64 {
 	return r.last
 }
 
+// Waiting returns how many messages of each topic wait, as far as is known.
+func (t *Timer) Waiting() map[string]int64 {
+	m := &t.metrics
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make(map[string]int64, len(m.file.TimingCount))
+	for topic, x := range m.file.TimingCount {
+		out[topic] = x.Count
+	}
+	return out
+}
+
+// Due returns how many messages wait in the slots from a time on, for so long. It looks at each slot.
+func (t *Timer) Due(from time.Time, span time.Duration) int64 {
+	n, at := int64(0), t.floor(from.UnixMilli())
+	for end := at + span.Milliseconds(); at < end; at += t.o.Precision {
+		n += t.w.Num(at)
+	}
+	return n
+}
+
+// enteredLate is for how long the message that was taken from Topic last tells how late messages are. Java:
+// TimerMessageStore.getEnqueueBehindMillis, 2000 ms.
+const enteredLate = 2000
+
 // Stats are figures of a timer at one moment.
 type Stats struct {
 	ReadBehind   time.Duration // since the slot that is due next
+	EnqueueLate  time.Duration // since the message was stored that was entered last, 0 when that is a while ago
 	Offset       int64         // queue offset in Topic of the first message that is not entered
 	OffsetBehind int64         // messages in Topic that are not entered
 	Pending      int64         // messages in the wheel
@@ -148,6 +174,9 @@ type Stats struct {
 func (t *Timer) Stats() Stats {
 	s := Stats{ReadBehind: max(0, time.Duration(t.o.Now().UnixMilli()-t.read.Load())*time.Millisecond), Pending: t.w.All(),
 		EnqueueTPS: t.enqueued.per(), DequeueTPS: t.delivered.per()}
+	if now := t.o.Now().UnixMilli(); now-t.entered.Load() < enteredLate {
+		s.EnqueueLate = max(0, time.Duration(now-t.enteredStored.Load())*time.Millisecond)
+	}
 	if q := t.queue(); q != nil {
 		s.Offset = t.offset.Load()
 		s.OffsetBehind = max(0, q.Max()-s.Offset)

@@ -54,6 +54,10 @@ type Options struct {
 	Put func(m *message.Message, properties string, rec store.Rec, done func(err error, recs []store.Rec)) error
 	// Count is told of delivered messages: their number and size. nil: nobody.
 	Count func(topic string, messages, bytes int)
+	// Entered is told of each message of a topic that is taken from Topic, and how long after it was made it is to be
+	// delivered; Left of each that is stored again. Either may be nil.
+	Entered func(topic string, delay time.Duration)
+	Left    func(topic string)
 
 	Precision         int64 // ms (timerPrecisionMs), see Precision
 	RollWindow        int64 // ticks (timerRollWindowSlot)
@@ -98,6 +102,9 @@ type Timer struct {
 	quiet     time.Time // errors are logged again from then on
 
 	enqueued, delivered rate
+
+	// entered is when the last message was taken from Topic, enteredStored when that one was stored there, ms.
+	entered, enteredStored atomic.Int64
 }
 
 // Open recovers the wheel and starts to deliver.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/skylarkmq/skylark/client/admin"
+	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
@@ -119,7 +120,7 @@ func allProgress(k *call) error {
 				row.Model = string(cc.MessageModel)
 			}
 			oldest := slices.MinFunc(cc.ConnectionSet, func(a, b body.Connection) int { return int(a.Version - b.Version) })
-			row.Version = versionDesc(oldest.Version)
+			row.Version = protocol.VersionName(oldest.Version)
 		}
 		rows = append(rows, row)
 	}
@@ -139,7 +140,7 @@ func consumerConnection(k *call) error {
 	return k.show(cc, func() {
 		k.printf("%-36s %-22s %-10s %s\n", "#ClientId", "#ClientAddr", "#Language", "#Version")
 		for _, c := range cc.ConnectionSet {
-			k.printf("%-36s %-22s %-10s %s\n", c.ClientID, c.ClientAddr, c.Language, versionDesc(c.Version))
+			k.printf("%-36s %-22s %-10s %s\n", c.ClientID, c.ClientAddr, c.Language, protocol.VersionName(c.Version))
 		}
 		k.printf("\nBelow is subscription:\n%-20s %s\n", "#Topic", "#SubExpression")
 		for _, t := range slices.Sorted(maps.Keys(cc.SubscriptionTable)) {
@@ -156,7 +157,7 @@ func producerConnection(k *call) error {
 	}
 	return k.show(pc, func() {
 		for i, c := range pc.ConnectionSet {
-			k.printf("%04d  %-32s %-22s %-8s %s\n", i+1, c.ClientID, c.ClientAddr, c.Language, versionDesc(c.Version))
+			k.printf("%04d  %-32s %-22s %-8s %s\n", i+1, c.ClientID, c.ClientAddr, c.Language, protocol.VersionName(c.Version))
 		}
 	})
 }
@@ -244,7 +245,7 @@ func statusFiles(k *call, cc *body.ConsumerConnection, infos map[string]*admin.R
 			return err
 		}
 		n++
-		k.printf("%-10d %-40s %-20s %s\n", n, c.ClientID, versionDesc(c.Version), path)
+		k.printf("%-10d %-40s %-20s %s\n", n, c.ClientID, protocol.VersionName(c.Version), path)
 	}
 	if n == 0 {
 		return nil

@@ -213,12 +213,12 @@ func brokerReport(k *call, addr string, sum totals) (map[string]any, error) {
 			continue // nobody is online
 		}
 		for _, c := range cc.ConnectionSet {
-			clients = append(clients, c.Language+"%"+versionDesc(c.Version))
+			clients = append(clients, c.Language+"%"+protocol.VersionName(c.Version))
 		}
 	}
 	slices.Sort(clients)
 	return map[string]any{"runtimeEnv": env, "runtimeQuota": quota,
-		"runtimeVersion": map[string]any{"rocketmqVersion": versionDesc(protocol.Version), "clientInfo": slices.Compact(clients)}}, nil
+		"runtimeVersion": map[string]any{"rocketmqVersion": protocol.VersionName(protocol.Version), "clientInfo": slices.Compact(clients)}}, nil
 }
 
 // load is what a broker has to do, which is added to sum.

@@ -53,25 +53,6 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// versionDesc names a version number. Java: MQVersion.getVersionDesc.
-func versionDesc(v int32) string {
-	const v4, v5, higher = 212, 412, 612 // V4_0_0_SNAPSHOT, V5_0_0_SNAPSHOT, HIGHER_VERSION
-	major, n := int32(5), v-v5
-	switch {
-	case v >= higher:
-		return "HIGHER_VERSION"
-	case v < v4:
-		return fmt.Sprintf("V3(%d)", v)
-	case v < v5:
-		major, n = 4, v-v4
-	}
-	text := fmt.Sprintf("V%d_%d_%d", major, n/20, n%20/2)
-	if n%2 == 0 {
-		text += "_SNAPSHOT"
-	}
-	return text
-}
-
 func javaMap[V any](m map[string]V) string {
 	var parts []string
 	for _, k := range slices.Sorted(maps.Keys(m)) {

@@ -131,12 +131,6 @@ func TestToolsYml(t *testing.T) {
 	require.Equal(t, admin.Credentials{AccessKey: "RocketMQ", SecretKey: "12345678"}, c)
 }
 
-func TestVersionDesc(t *testing.T) {
-	for v, name := range map[int32]string{513: "V5_5_0", 512: "V5_5_0_SNAPSHOT", 409: "V4_9_8", 317: "V4_5_2", 213: "V4_0_0", 413: "V5_0_0", 700: "HIGHER_VERSION"} {
-		require.Equal(t, name, versionDesc(v))
-	}
-}
-
 func TestParseTime(t *testing.T) {
 	at := time.Date(2026, 11, 21, 15, 4, 5, 67e6, time.Local).UnixMilli()
 	got, err := parseTime("2026-11-21#15:04:05:067")

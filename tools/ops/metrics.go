@@ -16,7 +16,7 @@ import (
 	"github.com/skylarkmq/skylark/store/latency"
 )
 
-// Skylark's own figures; the names of Java's exporter (rocketmq_...) are not among them.
+// Skylark's own figures. Those of Java's broker (rocketmq_...) come from package broker/metrics.
 var (
 	info       = desc("build_info", "The running version, the commit it was built from and by which Go.", "commit", "goversion", "version")
 	isReady    = desc("ready", "1 while /readyz says so.")
@@ -29,6 +29,10 @@ var (
 	dispatched = desc("commitlog_dispatched_offset", "Physical offset up to which consumers see messages.")
 	appends    = desc("commitlog_append_seconds", "How long writes of the commit log took; one write takes all messages that wait.")
 	syncs      = desc("commitlog_fsync_seconds", "How long making the commit log durable took.")
+	dispatches = desc("dispatch_seconds", "How long making written messages visible to consumers took; once for each write.")
+	memory     = desc("memory_limit_bytes", "Memory that the process may use, of the machine's or its container's.")
+	held       = desc("requests_held_bytes", "Memory of requests that wait or are held for a later answer.", "server")
+	maxHeld    = desc("requests_held_limit_bytes", "What it may be; above, requests are refused as overloaded.", "server")
 	removed    = desc("commitlog_removed_files_total", "Commit log files that retention has removed since the start.")
 	removedLen = desc("commitlog_removed_bytes_total", "Their bytes.")
 	damaged    = desc("commitlog_damaged_ranges", "Ranges of the commit log that the start has found damaged.")
@@ -75,6 +79,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 		f := b.Figures()
 		to.store(&f.Store, &f.Meters)
 		to.broker(&f)
+		b.Metrics().Collect(ch)
 	}
 }
 
@@ -108,6 +113,8 @@ func (k sink) store(s *store.Stats, m *store.Meters) {
 	k.gauge(dispatched, float64(s.Dispatched))
 	k.histogram(appends, &m.Appends)
 	k.histogram(syncs, &m.Syncs)
+	k.histogram(dispatches, &m.Dispatches)
+	k.gauge(memory, float64(m.Memory))
 	k.counter(removed, float64(s.RemovedFiles))
 	k.counter(removedLen, float64(s.RemovedBytes))
 	k.gauge(damaged, float64(s.Damaged))
@@ -126,6 +133,8 @@ func (k sink) broker(f *broker.Figures) {
 }
 
 func (k sink) requests(server string, s mux.Stats) {
+	k.gauge(held, float64(s.Held), server)
+	k.gauge(maxHeld, float64(s.MaxHeld), server)
 	for reason, n := range map[string]uint64{"overloaded": s.Overloaded, "timed_out": s.TimedOut, "unknown_code": s.Unknown, "panic": s.Panics} {
 		k.counter(requests, float64(n), server, reason)
 	}

@@ -21,6 +21,9 @@ type Writer struct {
 	// Put stores a message, which waits for its TIMER_DELIVER_MS if that is ahead. done is called once, on a
 	// goroutine of the store, unless Put returns an error.
 	Put func(m *message.Message, p message.Properties, done func(err error, recs []store.Rec)) error
+	// Written is told the outcome of each checkpoint or acknowledgement of a group's pops of a topic; nil: nobody is. It
+	// must not block.
+	Written func(group, topic string, checkPoint bool, err error)
 }
 
 // CheckPoint writes a checkpoint to a queue of the revive topic. done is called once with the outcome,
@@ -31,7 +34,7 @@ func (w *Writer) CheckPoint(c *CheckPoint, reviveQueueID int32, done func(error)
 		done(err)
 		return
 	}
-	w.put(b, CheckPointTag, c.UniqKey(), reviveQueueID, c.Due()-Interval, done)
+	w.put(b, CheckPointTag, c.UniqKey(), reviveQueueID, c.Due()-Interval, w.telling(c.Group, c.Topic, true, done))
 }
 
 // Ack writes an acknowledgement of messages that would become visible again at due, ms. done is as with
@@ -42,7 +45,18 @@ func (w *Writer) Ack(a *Ack, reviveQueueID int32, due int64, done func(error)) {
 		done(err)
 		return
 	}
-	w.put(b, a.Tag(), a.UniqKey(), reviveQueueID, due, done)
+	w.put(b, a.Tag(), a.UniqKey(), reviveQueueID, due, w.telling(a.Group, a.Topic, false, done))
+}
+
+// telling returns a done that first tells Written.
+func (w *Writer) telling(group, topic string, checkPoint bool, done func(error)) func(error) {
+	if w.Written == nil {
+		return done
+	}
+	return func(err error) {
+		w.Written(group, topic, checkPoint, err)
+		done(err)
+	}
 }
 
 func (w *Writer) put(body []byte, tag, key string, queueID int32, deliver int64, done func(error)) {
