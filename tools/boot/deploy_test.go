@@ -3,6 +3,8 @@
 package boot
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"net"
 	"os"
@@ -13,9 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"text/template"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/skylarkmq/skylark/broker"
 	"github.com/skylarkmq/skylark/namesrv"
@@ -138,7 +142,7 @@ func TestDeployFiles(t *testing.T) {
 	known := properties.Names(&bo, &bo.Store, &no, config.Known())
 	isVariable := func(name string) bool {
 		p, _ := fromEnvironment([]string{name + "=x"}, known)
-		return p.Len() == 1 || slices.Contains([]string{"SKYLARK_LOG", "SKYLARK_LOG_LEVEL", "SKYLARK_LOG_DIR"}, name)
+		return p.Len() == 1 || slices.Contains([]string{"SKYLARK_LOG", "SKYLARK_LOG_LEVEL", "SKYLARK_LOG_OUTPUT", "SKYLARK_LOG_DIR"}, name)
 	}
 	setting, variable := regexp.MustCompile(`(?m)^\s*#?([a-z][A-Za-z0-9]+)=\S`), regexp.MustCompile(`SKYLARK_[A-Z0-9_]+`)
 	settings, variables, yamls := 0, 0, 0
@@ -160,6 +164,9 @@ func TestDeployFiles(t *testing.T) {
 		switch filepath.Ext(path) {
 		case ".yaml":
 			yamls++
+			if filepath.Base(filepath.Dir(path)) == "templates" {
+				text = rendered(t, text)
+			}
 			for _, doc := range strings.Split(string(text), "\n---\n") {
 				require.YAMLEq(t, doc, doc, path)
 			}
@@ -175,5 +182,27 @@ func TestDeployFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, settings, 20)
 	require.Greater(t, variables, 5)
-	require.Equal(t, 3, yamls)
+	require.Equal(t, 5, yamls)
+}
+
+// rendered is a template of the Helm chart with the chart's own values, as `helm template skylark` prints it.
+func rendered(t *testing.T, text []byte) []byte {
+	t.Helper()
+	values, err := os.ReadFile(filepath.Join(scripts, "deploy", "helm", "values.yaml"))
+	require.NoError(t, err)
+	var v map[string]any
+	require.NoError(t, yaml.Unmarshal(values, &v))
+	tmpl, err := template.New("").Option("missingkey=error").Funcs(template.FuncMap{
+		"quote": strconv.Quote,
+		"nindent": func(n int, s string) string {
+			pad := "\n" + strings.Repeat(" ", n)
+			return pad + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", pad)
+		},
+		"toJson": func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
+	}).Parse(string(text))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, tmpl.Execute(&out, map[string]any{"Values": v, "Release": map[string]any{"Name": "skylark"}}))
+	require.NotContains(t, out.String(), "<no value>")
+	return out.Bytes()
 }

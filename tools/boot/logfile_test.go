@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,4 +88,19 @@ func TestLogLevelChangesAtRunTime(t *testing.T) {
 	update("supportActingMaster=false")
 	require.Contains(t, text(), "supportActingMaster")
 	stop(t, ns, syscall.SIGTERM, statusTerminated)
+}
+
+func TestLogGoesToStdout(t *testing.T) {
+	t.Setenv("SKYLARK_LOG_OUTPUT", "stdout")
+	t.Setenv("SKYLARK_LOG", "json")
+	conf := file(t, fmt.Sprint("listenPort=", port(t)), "kvConfigPath="+filepath.Join(t.TempDir(), "kvConfig.json"))
+	p := start(t, "mqnamesrv", "-c", conf)
+	require.True(t, json.Valid([]byte(p.line(t, `"message"`))))
+	p.line(t, "boot success")
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	_, _, stderr := p.end(t)
+	require.Empty(t, stderr)
+
+	_, stdout, _ := start(t, "mqnamesrv", "-p", "-c", conf).end(t)
+	require.NotContains(t, stdout, `"message"`)
 }

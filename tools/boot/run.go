@@ -21,12 +21,17 @@ import (
 	"github.com/skylarkmq/skylark/tools/ops"
 )
 
-// newLogger returns the program's logger: lines for people on stderr, or JSON when SKYLARK_LOG is "json", or into a
-// file of the folder SKYLARK_LOG_DIR, named after the server. Its level is zerolog's global one, which can change.
+// newLogger returns the program's logger: lines for people, or JSON when SKYLARK_LOG is "json", on stderr, on stdout when
+// SKYLARK_LOG_OUTPUT is "stdout", or into a file of the folder SKYLARK_LOG_DIR, named after the server. Its level is
+// zerolog's global one, which can change.
 func newLogger(c *cli.Context) (zerolog.Logger, error) {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	w := c.App.ErrWriter
-	if dir := os.Getenv("SKYLARK_LOG_DIR"); dir != "" && !c.Bool("printConfigItem") && !c.Bool("printImportantConfig") {
+	prints := c.Bool("printConfigItem") || c.Bool("printImportantConfig") // stdout is for the settings then
+	if os.Getenv("SKYLARK_LOG_OUTPUT") == "stdout" && !prints {
+		w = c.App.Writer
+	}
+	if dir := os.Getenv("SKYLARK_LOG_DIR"); dir != "" && !prints {
 		f, err := openLogFile(dir, c.Command.Name)
 		if err != nil {
 			return zerolog.Nop(), &exitError{statusFailed, err}
