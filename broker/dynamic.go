@@ -37,7 +37,7 @@ func allowed() dynamic.Allowed {
 		"enableMixedMessageType": dynamic.Bool, "enableSplitMetadata": dynamic.Bool, "splitMetadataSize": dynamic.Range(1, 1<<20),
 		"validateSystemTopicWhenUpdateTopic": dynamic.Bool, "clearRetryTopicWhenDeleteTopic": dynamic.Bool,
 
-		"longPollingEnable": dynamic.Bool, "shortPollingTimeMills": ms, "litePullMessageEnable": dynamic.Bool, "rejectPullConsumerEnable": dynamic.Bool,
+		"longPollingEnable": dynamic.Bool, "shortPollingTimeMills": ms, "litePullMessageEnable": dynamic.Bool, "rejectPullConsumerEnable": dynamic.Bool, "slaveReadEnable": dynamic.Bool,
 		"enablePropertyFilter": dynamic.Bool, "filterSupportRetry": dynamic.Bool, "notifyConsumerIdsChangedEnable": dynamic.Bool,
 		"channelExpiredTimeout": dynamic.Range(10_000, mostMs), "flushConsumerOffsetInterval": dynamic.Range(100, mostMs),
 		"brokerFastFailureEnable": dynamic.Bool, "waitTimeMillsInSendQueue": ms, "waitTimeMillsInPullQueue": ms,

@@ -104,6 +104,7 @@ type Options struct {
 	ShortPollingTimeMills            int64 `prop:"shortPollingTimeMills"`
 	LitePullMessageEnable            bool  `prop:"litePullMessageEnable"`
 	RejectPullConsumerEnable         bool  `prop:"rejectPullConsumerEnable"`
+	SlaveReadEnable                  bool  `prop:"slaveReadEnable"`
 	NotifyConsumerIdsChangedEnable   bool  `prop:"notifyConsumerIdsChangedEnable"`
 	ChannelExpiredTimeout            int64 `prop:"channelExpiredTimeout"`
 	FlushConsumerOffsetInterval      int32 `prop:"flushConsumerOffsetInterval"`

@@ -46,7 +46,7 @@ func (o *Options) settings(num func(slot int64) int64) settings {
 	s := settings{
 		send: send.Settings{Writable: writable, RejectTransaction: o.RejectTransactionMessage, TraceOn: o.TraceOn, RegionID: o.RegionID,
 			AcceptFrom: o.StartAcceptSendRequest, MaxMessageSize: o.Store.MaxMessageSize, Recall: o.RecallMessageEnable, RecallReadOnly: o.AllowRecallWhenBrokerNotWriteable},
-		pull: pull.Settings{Readable: readable, LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: ms(o.ShortPollingTimeMills),
+		pull: pull.Settings{Readable: readable, SlaveRead: o.SlaveReadEnable, LitePull: o.LitePullMessageEnable, LongPolling: o.LongPollingEnable, ShortPolling: ms(o.ShortPollingTimeMills),
 			PropertyFilter: o.EnablePropertyFilter, FilterSupportRetry: o.FilterSupportRetry, RejectPullConsumer: o.RejectPullConsumerEnable},
 		pop: o.Config.Settings(),
 		relay: relay.Settings{RegionID: o.RegionID, TraceOn: o.TraceOn, StoreReplyMessageEnable: o.StoreReplyMessageEnable,

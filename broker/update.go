@@ -45,10 +45,10 @@ func (b *Broker) updateConfig(text []byte, from string) error {
 }
 
 // config lists the configuration of now, and the keys that tools read of every broker. They are no settings here: no
-// slave is read from, no TLS is spoken, and the last is what exportMetrics takes for the number of CPUs.
+// TLS is spoken, and the last is what exportMetrics takes for the number of CPUs.
 func (b *Broker) config() []properties.KV {
 	o := *b.live.Load()
-	return append(properties.List(&o, &o.Store), properties.KV{Key: "slaveReadEnable", Value: "false"}, properties.KV{Key: "useTLS", Value: "false"},
+	return append(properties.List(&o, &o.Store), properties.KV{Key: "useTLS", Value: "false"},
 		properties.KV{Key: "clientCallbackExecutorThreads", Value: strconv.Itoa(runtime.NumCPU())})
 }
 

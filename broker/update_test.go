@@ -156,7 +156,7 @@ var refusals = []struct {
 	{"rocketmqHome=/tmp", protocol.NoPermission, "Can not update config in black list."},
 	{"brokerConfigPath=/etc/passwd", protocol.NoPermission, "Can not update config in black list."},
 	{"configBlackList=", protocol.NoPermission, "Can not update config in black list."},
-	{"slaveReadEnable=true", protocol.NoPermission, "slaveReadEnable cannot change while the server runs"},
+	{"useTLS=true", protocol.NoPermission, "useTLS cannot change while the server runs"},
 	{"shortPollingTimeMills=7", protocol.NoPermission, "Can not update config in black list."}, // see configBlackList below
 	// Paths.
 	{"storePathRootDir=/tmp/x", protocol.NoPermission, "storePathRootDir cannot change"},
@@ -198,7 +198,7 @@ var refusals = []struct {
 func TestRefusedChangesChangeNothing(t *testing.T) {
 	b := brokertest.Start(t, func(o *broker.Options) {
 		o.ConfigBlackList = "configBlackList;brokerConfigPath;shortPollingTimeMills"
-		o.KnownKeys = properties.Keys{"slaveReadEnable"}
+		o.KnownKeys = properties.Keys{"useTLS"}
 	})
 	c := b.Dial(false)
 	before, _ := shown(t, c)
@@ -305,7 +305,6 @@ func TestChangesComeTogether(t *testing.T) {
 // TestToolsFindTheKeysThatTheyRead, each once, among those that are no settings of ours.
 func TestToolsFindTheKeysThatTheyRead(t *testing.T) {
 	now, _ := shown(t, brokertest.Start(t).Dial(false))
-	require.Equal(t, "false", now["slaveReadEnable"])
 	require.Equal(t, "false", now["useTLS"])
 	require.Equal(t, strconv.Itoa(runtime.NumCPU()), now["clientCallbackExecutorThreads"])
 }

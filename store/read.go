@@ -46,6 +46,9 @@ type GetResult struct {
 	Messages                         int
 	// Behind is how many bytes of log follow the last record looked at.
 	Behind int64
+	// Slow reports that the last record looked at lies so far behind the log's end that it does not count as being in
+	// memory (accessMessageInMemoryMaxRatio). Java: GetMessageResult.isSuggestPullingFromSlave.
+	Slow bool
 	// Cold is how many bytes of cold records were read, see Store.Cold; 0 without coldDataFlowControlEnable.
 	Cold int64
 }
@@ -130,6 +133,7 @@ func (s *Store) collect(dst []byte, r GetRequest, res GetResult) ([]byte, GetRes
 	} else {
 		err = c.messages(units[:n*unitSize])
 	}
+	c.res.Slow = c.res.Behind > s.memory.Load()
 	return c.dst, c.res, err
 }
 

@@ -82,6 +82,8 @@ type Options struct {
 // Settings are what may change while a Puller runs.
 type Settings struct {
 	Readable bool // brokerPermission
+	// SlaveRead is slaveReadEnable: slow groups are told to read from a slave.
+	SlaveRead bool
 	// LitePull is litePullMessageEnable.
 	LitePull bool
 	// LongPolling is longPollingEnable; without it a pull is held for ShortPolling only.
@@ -339,7 +341,7 @@ func responseCode(s store.Status, offset int64) int32 {
 }
 
 // headerRoom is left in front of the messages for prefix and header.
-const headerRoom = 416
+const headerRoom = 448
 
 // reply writes the response by hand around the messages in out, which may be nil.
 func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.SubscriptionGroupConfig, t *body.TopicConfig, out *mux.Buffer, res store.GetResult, logical *logicalPull) *protocol.Command {
@@ -363,7 +365,8 @@ func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.Sub
 	if logical != nil {
 		b = field(b, `","offsetDelta":"`, told.Delta)
 	}
-	b = field(b, `","suggestWhichBrokerId":"0","topicSysFlag":"`, int64(t.TopicSysFlag))
+	b = field(b, `","suggestWhichBrokerId":"`, p.suggested(g, &res))
+	b = field(b, `","topicSysFlag":"`, int64(t.TopicSysFlag))
 	b = field(b, `"},"flag":1,"language":"JAVA","opaque":`, int64(r.Cmd.Opaque))
 	b = append(b, `,"remark":"`...)
 	b = append(b, res.Status...)
@@ -375,6 +378,21 @@ func (p *Puller) reply(r *mux.Request, h *header.PullMessageRequest, g *body.Sub
 	r.ReplyFrame(out, told.Code)
 	return nil
 }
+
+// suggested returns the id of the broker from which a group should read on. Clients that do not find it read on from any
+// other. Java: PullMessageProcessor.composeResponseHeader.
+func (p *Puller) suggested(g *body.SubscriptionGroupConfig, res *store.GetResult) int64 {
+	switch {
+	case !p.live.Load().SlaveRead:
+		return masterID
+	case res.Slow:
+		return g.WhichBrokerWhenConsumeSlowly
+	}
+	return g.BrokerID
+}
+
+// masterID is the id of every master. Java: MixAll.MASTER_ID.
+const masterID = 0
 
 func field(b []byte, name string, v int64) []byte {
 	return strconv.AppendInt(append(b, name...), v, 10)

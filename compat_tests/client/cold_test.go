@@ -80,6 +80,34 @@ func TestColdData(t *testing.T) {
 	}
 }
 
+// TestSlowGroupsAreSentToASlave: with slaveReadEnable the broker tells a group that reads what counts as not in memory,
+// here all, from which broker to read on. There is none, so stock consumers stay with the master.
+func TestSlowGroupsAreSentToASlave(t *testing.T) {
+	t.Parallel()
+	c := cluster.Standalone(t, "slaveReadEnable=true", "accessMessageInMemoryMaxRatio=0")
+	topic := topic(t, c, 2)
+	sent := bodies("m", 0, 40)
+	produce(t, c, cluster.ClientV5, topic, len(sent))
+	for _, version := range []string{cluster.ClientV4, cluster.ClientV5} {
+		got := received(t, consume(t, c, version, topic, name(t, "group"+version[:1]), fmt.Sprint("expect=", len(sent)), soon))
+		require.ElementsMatch(t, sent, cluster.Bodies(got))
+	}
+	group := name(t, "slow")
+	c.Broker.CreateGroup(t, group, 1)
+	pull := func(from string) *cluster.Response {
+		resp, err := cluster.Call(c.Broker.Addr(), 11, map[string]string{"consumerGroup": group, "topic": topic, "queueId": "0", "queueOffset": from, "maxMsgNums": "4",
+			"sysFlag": "4", "subscription": "*", "commitOffset": "0", "suspendTimeoutMillis": "0", "subVersion": "0"}, nil)
+		require.NoError(t, err)
+		return resp
+	}
+	slow := pull("0")
+	require.Zero(t, slow.Code, slow.Remark)
+	require.Equal(t, "1", slow.Ext["suggestWhichBrokerId"], "whichBrokerWhenConsumeSlowly of the group")
+	end := pull(slow.Ext["maxOffset"])
+	require.Equal(t, 19, end.Code, end.Remark)
+	require.Equal(t, "0", end.Ext["suggestWhichBrokerId"], "brokerId of the group")
+}
+
 // consumer joins a group that subscribes to a topic and stays in it until it is closed.
 func consumer(t *testing.T, c *cluster.Cluster, group, kind, topic string) io.Closer {
 	t.Helper()
