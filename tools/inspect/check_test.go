@@ -22,7 +22,7 @@ func TestCleanStoreIsCleanAndUntouched(t *testing.T) {
 	root := t.TempDir()
 	recs := fill(t, root, 30)
 	before := tree(t, root)
-	for _, o := range []Options{sizes(root), {Root: root}} { // sizes are found from the files as well
+	for _, o := range []Options{sizes(root), {Root: root, HashSlots: 16, IndexEntries: 64}} { // the sizes of log and queue files are found as well
 		lines, s := look(t, o)
 		require.Empty(t, lines)
 		require.EqualValues(t, 420, s.Records)
