@@ -271,7 +271,7 @@ func (b *Broker) openHandlers() error {
 	b.sender = send.New(send.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, ClusterName: o.BrokerClusterName, StoreHost: o.storeHost(),
 		Settings: settings.send, Store: b.store, Topics: b.topics, Mappings: b.mappings, Group: b.groups.Get, OrderLocked: b.locks.HasUnexpired,
 		Validate: topic.ValidateName, NoSend: topic.NoSend, Stats: b.stats, Observe: b.mux.Observe,
-		BrokerName: o.BrokerName, Took: b.stats.PutTook, Journal: b.mux.Journal(),
+		BrokerName: o.BrokerName, Journal: b.mux.Journal(),
 		CountHalf: func(topic string) { b.trans.CountHalf(topic) }})
 	b.cold = cold.New(cold.Options{GroupThreshold: o.CgColdReadThreshold, GlobalThreshold: o.GlobalColdReadThreshold, Logger: o.Logger, ReadAhead: b.store.ReadAhead})
 	b.puller = pull.New(pull.Options{Logger: o.Logger, BrokerIP: o.BrokerIP1, Settings: settings.pull,

@@ -111,11 +111,10 @@ func (s *Sender) receive(topic string, in *stats.Received) {
 
 // observe counts how long the requests took that are answered with a code, those of one kind in a row at once. One that
 // came by the lane counts when its Request is answered.
-func (b *batch) observe(response int32) {
+func (b *batch) observe(response int32, took time.Duration) {
 	if b.req != nil {
 		return
 	}
-	took := time.Since(b.at)
 	for i := 0; i < len(b.reqs); {
 		r, n := &b.reqs[i], 1
 		for i+n < len(b.reqs) && b.reqs[i+n].code == r.code && b.reqs[i+n].oneway == r.oneway {
@@ -167,8 +166,9 @@ func (s *Sender) Settle(ctx context.Context) {
 func (b *batch) answer(err error) {
 	s := b.s
 	late := errors.Is(err, store.ErrFlushTimeout) // it is stored all the same
-	if (err == nil || late) && s.o.Took != nil {
-		s.o.Took(time.Since(b.at), max(len(b.reqs), 1))
+	stored, took := err == nil || late, time.Since(b.at)
+	if stored && s.o.Stats != nil {
+		s.o.Stats.PutTook(took, max(len(b.reqs), 1))
 	}
 	if b.done != nil {
 		if late {
@@ -177,26 +177,24 @@ func (b *batch) answer(err error) {
 		b.done(err, b.Recs)
 		return
 	}
-	if (err == nil || late) && s.o.Stats != nil {
+	if stored && s.o.Stats != nil {
 		b.count()
 	}
 	code := protocol.Success
+	var refusal *protocol.Command
 	switch {
 	case late:
 		code = protocol.FlushDiskTimeout
-	case err != nil:
-		code = storeRefusal(err).Code
-	}
-	b.observe(code)
-	switch {
-	case late:
 		s.refused.late.Add(int64(len(b.Recs)))
 	case err != nil:
+		refusal = s.withRegion(storeRefusal(err))
+		code = refusal.Code
 		s.countRefused(err, len(b.Recs))
 		if s.o.Journal != nil && b.conn != nil && len(b.reqs) > 0 {
-			s.o.Journal.Refused(b.conn.Remote(), protocol.SendMessage, b.str(b.reqs[0].topic), "", storeRefusal(err))
+			s.o.Journal.Refused(b.conn.Remote(), protocol.SendMessage, protocol.Ext{{Key: "topic", Value: b.str(b.reqs[0].topic)}}, refusal)
 		}
 	}
+	b.observe(code, took)
 	var out *mux.Buffer
 	recs := b.Recs
 	for i := range b.reqs {
@@ -209,17 +207,15 @@ func (b *batch) answer(err error) {
 		if out == nil {
 			out = mux.NewBuffer(replySize * len(b.reqs))
 		}
-		if late {
+		switch {
+		case late:
 			out.B = s.appendReply(out.B, s.live.Load().lateHead, b, r, mine)
-			continue
+		case refusal != nil:
+			refusal.Opaque = r.opaque
+			out.B = frame.Append(out.B, refusal)
+		default:
+			out.B = s.appendReply(out.B, s.live.Load().replyHead, b, r, mine)
 		}
-		if err != nil {
-			resp := s.withRegion(storeRefusal(err))
-			resp.Opaque = r.opaque
-			out.B = frame.Append(out.B, resp)
-			continue
-		}
-		out.B = s.appendReply(out.B, s.live.Load().replyHead, b, r, mine)
 	}
 	switch {
 	case b.req != nil && out != nil:

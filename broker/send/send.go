@@ -76,9 +76,6 @@ type Options struct {
 	Observe func(code int32, of mux.Outcome, n int, took time.Duration)
 	// CountHalf is told the real topic of each half message stored. It must be cheap and keep no string.
 	CountHalf func(topic string)
-	// Took is told how long puts took, all that the store took together: from their submission to their
-	// acknowledgement. It must be cheap; nil: nobody asks.
-	Took func(took time.Duration, puts int)
 	// Journal logs what is refused on event loops and by the store; nil: nothing does.
 	Journal *mux.Journal
 }
@@ -254,9 +251,7 @@ func (s *Sender) refuse(c mux.Conn, cmd *protocol.Command, err error) {
 	s.countRefused(err, 1)
 	resp := s.withRegion(protocol.ErrorResponse(err))
 	if s.o.Journal != nil {
-		var h header.SendMessageRequestV2
-		_ = decode(cmd, &h) // what cannot be read has no names
-		s.o.Journal.Refused(c.Remote(), cmd.Code, h.Topic, h.ProducerGroup, resp)
+		s.o.Journal.Refused(c.Remote(), cmd.Code, cmd.Ext, resp)
 	}
 	s.o.Observe(cmd.Code, mux.Outcome{Response: resp.Code, Result: mux.Sent(c, cmd.IsOneway())}, 1, 0)
 	if cmd.IsOneway() {

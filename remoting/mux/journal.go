@@ -14,7 +14,6 @@ import (
 // of them costs next to nothing. The zero value logs nothing. It is safe for concurrent use.
 type Journal struct {
 	l     zerolog.Logger
-	on    bool
 	kinds [64]limiter // by response code, the last for slow requests
 }
 
@@ -22,9 +21,10 @@ type Journal struct {
 var usual = map[int32]bool{protocol.Success: true, protocol.PullNotFound: true, protocol.PullRetryImmediately: true, protocol.PullOffsetMoved: true,
 	protocol.QueryNotFound: true, protocol.NoMessage: true, protocol.PollingTimeout: true, protocol.GoAway: true}
 
-// Refused logs that resp is the answer to a request, unless it refuses nothing. topic and group may be empty.
-func (j *Journal) Refused(remote netip.AddrPort, code int32, topic, group string, resp *protocol.Command) {
-	if usual[resp.Code] || !j.on {
+// Refused logs that resp is the answer to a request, unless it refuses nothing. ext are the request's fields, of which
+// the topic and the group are named.
+func (j *Journal) Refused(remote netip.AddrPort, code int32, ext protocol.Ext, resp *protocol.Command) {
+	if usual[resp.Code] {
 		return
 	}
 	ok, more := j.kinds[uint32(resp.Code)%uint32(len(j.kinds)-1)].allow(time.Now())
@@ -32,21 +32,21 @@ func (j *Journal) Refused(remote netip.AddrPort, code int32, topic, group string
 		return
 	}
 	e := j.l.Warn().Int32("request", code).Int32("code", resp.Code).Stringer("remote", remote).Str("why", cut(resp.Remark))
-	named(e, topic, group, more).Msg("request refused")
+	named(e, ext, more).Msg("request refused")
 }
 
 // slow logs that a handler took long.
 func (j *Journal) slow(r *Request, took time.Duration) {
 	ok, more := j.kinds[len(j.kinds)-1].allow(time.Now())
-	if !j.on || !ok {
+	if !ok {
 		return
 	}
-	topic, group := names(r.Cmd.Ext)
 	e := j.l.Warn().Int32("request", r.Cmd.Code).Dur("ms", took).Str("lane", r.route.Lane.Name()).Stringer("remote", r.Conn.Remote())
-	named(e, topic, group, more).Msg("request was slow")
+	named(e, r.Cmd.Ext, more).Msg("request was slow")
 }
 
-func named(e *zerolog.Event, topic, group string, more int64) *zerolog.Event {
+func named(e *zerolog.Event, ext protocol.Ext, more int64) *zerolog.Event {
+	topic, group := names(ext)
 	if topic != "" {
 		e.Str("topic", cut(topic))
 	}

@@ -104,7 +104,7 @@ func New(o Options) *Mux {
 		o.MaxHeldBytes = 128 << 20
 	}
 	m := &Mux{o: o, routes: map[int32]*Route{}, stop: make(chan struct{}), done: make(chan struct{})}
-	m.journal.l, m.journal.on = o.Logger, true
+	m.journal.l = o.Logger
 	go m.sweep()
 	return m
 }
@@ -341,8 +341,7 @@ func busy(why string) *protocol.Command {
 }
 
 func (s *Session) refuse(resp *protocol.Command) {
-	topic, group := names(s.cmd.Ext)
-	s.m.journal.Refused(s.conn.Remote(), s.cmd.Code, topic, group, resp)
+	s.m.journal.Refused(s.conn.Remote(), s.cmd.Code, s.cmd.Ext, resp)
 	s.refused(resp.Code)
 	if s.cmd.IsOneway() {
 		return
@@ -400,10 +399,7 @@ func (r *Request) Reply(resp *protocol.Command) {
 	if !r.finish() || resp == nil {
 		return
 	}
-	if resp.Code != protocol.Success {
-		topic, group := names(r.Cmd.Ext)
-		r.m.journal.Refused(r.Conn.Remote(), r.Cmd.Code, topic, group, resp)
-	}
+	r.m.journal.Refused(r.Conn.Remote(), r.Cmd.Code, r.Cmd.Ext, resp)
 	r.observe(resp.Code)
 	if r.Cmd.IsOneway() {
 		return
