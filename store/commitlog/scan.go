@@ -171,23 +171,31 @@ var magicHead = []byte{0xDA, 0xA3, 0x20}
 func (l *Log) ValidBehind(offset int64) (message.Record, bool) {
 	s := l.Scan(offset + 1)
 	for _, f := range l.files.All() {
-		end := f.Base + l.o.FileSize
-		for s.at = max(s.at, f.Base); s.at+message.MinRecord <= end; {
-			b, err := s.peek(min(searchPiece, end-s.at))
-			if err != nil {
-				break
-			}
-			i := bytes.Index(b[4:], magicHead)
-			if i < 0 {
-				s.at += int64(len(b)) - 6 // a magic may lie across the pieces
-				continue
-			}
-			s.at += int64(i)
-			if r, ok := s.here(); ok {
-				return r, true
-			}
-			s.at++
+		s.at = max(s.at, f.Base)
+		if r, ok := s.find(f.Base + l.o.FileSize); ok {
+			return r, true
 		}
+	}
+	return message.Record{}, false
+}
+
+// find moves to the first whole record in front of offset to, the end of a file or less, and returns it.
+func (s *Scanner) find(to int64) (message.Record, bool) {
+	for s.at+message.MinRecord <= to {
+		b, err := s.peek(min(searchPiece, to-s.at))
+		if err != nil || b == nil {
+			break
+		}
+		i := bytes.Index(b[4:], magicHead)
+		if i < 0 {
+			s.at += int64(len(b)) - 6 // a magic may lie across the pieces
+			continue
+		}
+		s.at += int64(i)
+		if r, ok := s.here(); ok {
+			return r, true
+		}
+		s.at++
 	}
 	return message.Record{}, false
 }

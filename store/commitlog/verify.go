@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"github.com/skylarkmq/skylark/remoting/message"
 )
 
 // Verifier looks through parts of the log on several cores, ahead of a walk in order: recovery spends its time on
@@ -73,8 +71,10 @@ func (v *Verifier) look(p *part, begins bool) bool {
 	}
 	sc := v.l.ScanAhead(p.from)
 	defer sc.Close()
-	if !begins && !sc.find(p.to) {
-		return false
+	if !begins {
+		if _, ok := sc.find(p.to); !ok {
+			return false
+		}
 	}
 	p.first = sc.at
 	told := sc.at
@@ -104,27 +104,6 @@ func (v *Verifier) look(p *part, begins bool) bool {
 func (l *Log) written(offset int64) bool {
 	b := make([]byte, min(4<<10, l.Left(offset)))
 	return l.files.ReadAt(b, offset) == nil && len(bytes.Trim(b, "\x00")) > 0
-}
-
-// find moves to the first whole record in front of offset to.
-func (s *Scanner) find(to int64) bool {
-	for s.at+message.MinRecord <= to {
-		b, err := s.peek(min(searchPiece, to-s.at))
-		if err != nil || b == nil {
-			return false
-		}
-		i := bytes.Index(b[4:], magicHead)
-		if i < 0 {
-			s.at += int64(len(b)) - 6 // a magic may lie across the pieces
-			continue
-		}
-		s.at += int64(i)
-		if _, ok := s.here(); ok {
-			return true
-		}
-		s.at++
-	}
-	return false
 }
 
 // Whole waits for the part in which offset lies and reports whether its records begin there and are whole: then they

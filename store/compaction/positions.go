@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -31,7 +30,7 @@ func (n Name) key() string { return n.Topic + "_" + strconv.Itoa(int(n.ID)) }
 func (p *positions) load(log zerolog.Logger) error {
 	p.m = map[string]int64{}
 	for _, path := range []string{p.path, p.path + fsys.BackupSuffix} {
-		b, err := readAll(p.fs, path)
+		b, err := readAll(p.fs, path, maxPositions)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -58,15 +57,19 @@ type positionFile struct {
 // maxPositions bounds the file: a line for each of a million queues.
 const maxPositions = 256 << 20
 
-func readAll(fsys fsys.FS, path string) ([]byte, error) {
+// readAll reads a file of at most most bytes.
+func readAll(fsys fsys.FS, path string, most int64) ([]byte, error) {
 	f, err := fsys.Open(path, false)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	n, err := f.Size()
-	if err != nil || n > maxPositions {
-		return nil, fmt.Errorf("cannot read %s, %d bytes: %w", path, n, err)
+	if err != nil {
+		return nil, err
+	}
+	if n > most {
+		return nil, fmt.Errorf("cannot read %s: %d bytes, which is more than %d", path, n, most)
 	}
 	b := make([]byte, n)
 	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -111,27 +114,5 @@ func (p *positions) write() error {
 	if err != nil {
 		return err
 	}
-	if err := p.fs.MkdirAll(filepath.Dir(p.path)); err != nil {
-		return err
-	}
-	f, err := p.fs.Open(p.path+".tmp", true)
-	if err != nil {
-		return err
-	}
-	if err = f.Truncate(0); err == nil {
-		_, err = f.WriteAt(b, 0)
-	}
-	if err == nil {
-		err = f.Datasync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := p.fs.Rename(p.path, p.path+fsys.BackupSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := p.fs.Rename(p.path+".tmp", p.path); err != nil {
-		return err
-	}
-	return p.fs.SyncDir(filepath.Dir(p.path))
+	return fsys.WriteConfigIn(p.fs, p.path, b)
 }

@@ -3,7 +3,6 @@ package compaction
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -68,25 +67,16 @@ func parseChange(text string) (*change, error) {
 
 func (l *Log) switchPath() string { return filepath.Join(l.logDir, SwitchName) }
 
+// maxSwitch bounds the switch file.
+const maxSwitch = 64 << 20
+
 // readSwitch returns the text of the switch file, "" without one.
 func (l *Log) readSwitch() (string, error) {
-	f, err := l.o.FS.Open(l.switchPath(), false)
+	b, err := readAll(l.o.FS, l.switchPath(), maxSwitch)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	n, err := f.Size()
-	if err != nil || n > 64<<20 {
-		return "", fmt.Errorf("cannot read %s, %d bytes: %w", l.switchPath(), n, err)
-	}
-	b := make([]byte, n)
-	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return string(b), nil
+	return string(b), err
 }
 
 // putSwitch puts the switch file into place, whole and durable.

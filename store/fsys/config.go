@@ -23,9 +23,10 @@ const tempSuffix = ".skylark-tmp"
 
 // WriteConfig replaces the file at path by data so that a crash at any instant leaves the old or the new
 // version under path, whole, and the version before under path + BackupSuffix. Folders are made as needed.
-func WriteConfig(path string, data []byte) error { return writeConfig(OS{}, path, data) }
+func WriteConfig(path string, data []byte) error { return WriteConfigIn(OS{}, path, data) }
 
-func writeConfig(f FS, path string, data []byte) error {
+// WriteConfigIn is WriteConfig on another FS.
+func WriteConfigIn(f FS, path string, data []byte) error {
 	dir := filepath.Dir(path)
 	if err := f.MkdirAll(dir); err != nil {
 		return fmt.Errorf("cannot make the folder of %s: %w", path, err)

@@ -2,6 +2,6 @@ package fsys
 
 // For tests on a simulated disk.
 var (
-	WriteConfigOn = writeConfig
+	WriteConfigOn = WriteConfigIn
 	ReadConfigOn  = readConfig
 )
