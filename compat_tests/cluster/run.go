@@ -113,7 +113,8 @@ func (r *Run) update(f func()) {
 	r.change = make(chan struct{})
 }
 
-// report describes the run for the log of a failed test.
+// report describes the run for the log of a failed test, in few lines: a failed test has several runs, and whoever
+// prints the log may cut it. COMPAT_KEEP keeps everything.
 func (r *Run) report() string {
 	r.mu.Lock()
 	events, bad, err, ended := r.events, r.bad, r.err, r.ended
@@ -123,17 +124,27 @@ func (r *Run) report() string {
 	if bad != "" {
 		fmt.Fprintf(&b, "\nnot JSON: %.300s", bad)
 	}
-	from := max(0, len(events)-30)
-	for _, e := range events[from:] {
-		fmt.Fprintf(&b, "\n  %s", e)
+	for _, e := range events[max(0, len(events)-12):] {
+		fmt.Fprintf(&b, "\n  %.240s", e)
 	}
 	if text := r.errs.String(); text != "" {
-		fmt.Fprintf(&b, "\nstderr: %s", lastBytes(text, 2000))
+		fmt.Fprintf(&b, "\nstderr: %s", lastBytes(text, 1000))
 	}
 	for _, f := range r.logs() {
-		fmt.Fprintf(&b, "\n-- %s\n%s", filepath.Base(f), fileTail(f, 2500))
+		fmt.Fprintf(&b, "\n-- %s\n%s", filepath.Base(f), withoutStacks(fileTail(f, 4000)))
 	}
 	return b.String()
+}
+
+// withoutStacks drops the lines of Java's stack traces.
+func withoutStacks(text string) string {
+	var b strings.Builder
+	for l := range strings.Lines(text) {
+		if !strings.HasPrefix(l, "\tat ") {
+			b.WriteString(l)
+		}
+	}
+	return lastBytes(b.String(), 1500)
 }
 
 // logs lists the log files of the client library.

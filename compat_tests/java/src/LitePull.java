@@ -1,9 +1,7 @@
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.MessageSelector;
-import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -22,7 +20,8 @@ final class LitePull {
         String sql = args.get("sql", null);
         String light = args.get("light", null);
         DefaultLitePullConsumer consumer = Driver.patient(new DefaultLitePullConsumer(args.need("group")));
-        consumer.setNamesrvAddr(args.need("namesrv"));
+        String namesrv = args.need("namesrv");
+        consumer.setNamesrvAddr(namesrv);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(false);
         args.end();
@@ -31,20 +30,23 @@ final class LitePull {
         } else if (!assign) {
             consumer.subscribe(topic, tag);
         }
-        consumer.start();
         if (assign) {
-            Collection<MessageQueue> queues = consumer.fetchMessageQueues(topic);
-            List<MessageQueue> list = new ArrayList<>(queues);
-            if (light != null) { // no name server knows of it; asking for the topic tells the client where the broker is
-                consumer.committed(list.get(0));
-                String broker = list.get(0).getBrokerName();
-                list.clear();
-                list.add(new MessageQueue(light, broker, 0));
-            }
+            List<MessageQueue> queues = queues(namesrv, topic);
+            List<MessageQueue> list = light == null ? queues : List.of(new MessageQueue(light, queues.get(0).getBrokerName(), 0));
             consumer.assign(list);
-            for (MessageQueue q : list) {
-                seek(consumer, q, seek);
+            // No pull may be under way at a seek: one that was sent before and answered after it would move the
+            // queue's pull offset back, and interrupting it may close the connection under the seek.
+            consumer.pause(list);
+            consumer.start();
+            if (light != null) { // no name server knows of it; asking for the topic tells the client where the broker is
+                consumer.committed(queues.get(0));
             }
+            for (MessageQueue q : list) {
+                consumer.seek(q, seek);
+            }
+            consumer.resume(list);
+        } else {
+            consumer.start();
         }
         Out.event("started").print();
         stop.watchStdin();
@@ -60,21 +62,16 @@ final class LitePull {
         Out.event("done").put("received", received).print();
     }
 
-    /**
-     * Seeks, again when that fails: the client interrupts its own pull thread
-     * then, and Netty may answer by closing the connection under the seek.
-     */
-    private static void seek(DefaultLitePullConsumer consumer, MessageQueue q, long offset) throws Exception {
-        for (int attempt = 1; ; attempt++) {
-            try {
-                consumer.seek(q, offset);
-                return;
-            } catch (MQClientException e) {
-                if (attempt == 10) {
-                    throw e;
-                }
-                Thread.sleep(50);
-            }
+    /** Lists the queues to assign, asked for by a consumer of its own, as only one that runs can tell. */
+    private static List<MessageQueue> queues(String namesrv, String topic) throws Exception {
+        DefaultLitePullConsumer scout = Driver.patient(new DefaultLitePullConsumer("scout"));
+        scout.setNamesrvAddr(namesrv);
+        scout.setInstanceName("scout");
+        scout.start();
+        try {
+            return new ArrayList<>(scout.fetchMessageQueues(topic));
+        } finally {
+            scout.shutdown();
         }
     }
 }
