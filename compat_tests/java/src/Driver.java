@@ -2,6 +2,8 @@ import java.io.IOException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.ClientConfig;
+import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
 
 /**
  * Command-line program around the stock RocketMQ Java client: one verb per
@@ -11,6 +13,8 @@ import org.apache.rocketmq.client.ClientConfig;
  * reached by reflection (class Moved).
  */
 public final class Driver {
+    private static final int TOPIC_NOT_EXIST = 17; // ResponseCode, which moved between the versions
+
     private Driver() {
     }
 
@@ -99,6 +103,25 @@ public final class Driver {
     static <C extends ClientConfig> C patient(C client) {
         client.setMqClientApiTimeout(20000);
         return client;
+    }
+
+    /**
+     * Starts a producer and asks for the topic's route, as the client gives up after 3 s when it sends first: a test
+     * machine may take that long to connect. A topic that is not there yet is no error.
+     */
+    static void start(DefaultMQProducer producer, String topic) throws MQClientException {
+        producer.start();
+        for (int attempt = 1; attempt <= 3; attempt++) {
+            try {
+                producer.fetchPublishMessageQueues(topic);
+                return;
+            } catch (MQClientException e) {
+                if (e.getCause() instanceof MQClientException
+                    && ((MQClientException) e.getCause()).getResponseCode() == TOPIC_NOT_EXIST) {
+                    return;
+                }
+            }
+        }
     }
 
     /** Puts a client into a namespace: namespace=, or that of 5.x, namespaceV2=. */

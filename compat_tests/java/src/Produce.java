@@ -81,7 +81,7 @@ final class Produce {
             Moved.call(producer, "setAutoBatch", true);
         }
         args.end();
-        producer.start();
+        Driver.start(producer, topic);
         stop.watchStdin();
         long begin = System.nanoTime();
         for (int i = 0; (forever || i < count) && !stop.requested(); ) {

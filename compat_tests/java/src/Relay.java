@@ -47,7 +47,7 @@ final class Relay {
         args.end();
         asker.setNamesrvAddr(namesrv);
         asker.setInstanceName(group + "-asker");
-        asker.start();
+        Driver.start(asker, topic);
         replier.setNamesrvAddr(namesrv);
         replier.setInstanceName(group + "-replier");
         replier.start();

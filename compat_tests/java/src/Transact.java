@@ -40,7 +40,7 @@ final class Transact {
                 return answer;
             }
         });
-        producer.start();
+        Driver.start(producer, topic);
         stop.watchStdin();
         Out.event("started").print();
         for (int i = 0; i < count && !stop.requested(); i++) {
