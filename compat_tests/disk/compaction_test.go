@@ -21,36 +21,48 @@ const (
 	compactedLogFileSize = 46 * 10 * 60
 )
 
-// TestCompactionLog takes a topic with cleanup.policy=COMPACTION from Skylark to Java and back, killed and stopped: each has the last message of each key, whoever compacted, goes on from there, and leaves pairs of files that hold what Java's format has for the messages.
+// TestCompactionLog takes a topic with cleanup.policy=COMPACTION from Skylark to Java and back, killed and stopped: each has
+// the last message of each key, whoever compacted, goes on from there, and leaves pairs of files that hold what Java's format
+// has for the messages. Two bugs of Java are kept out: it never compacts while it is written to, as a file that it begins
+// while it puts those of a round into place is lost to it (CompactionLog.replaceFiles does not hold putMessageLock); and it
+// looks for offsets without its cache, which after a start knows new files only and so skips the old ones until a round.
 func TestCompactionLog(t *testing.T) {
 	cluster.SkipIfOff(t)
 	t.Parallel()
 	ns := cluster.StartNamesrv(t, cluster.Options{})
-	dir := t.TempDir()
-	o := cluster.Options{Namesrv: []string{ns.Addr()}, Dir: dir, Port: cluster.FreePort(t), Unlisted: true,
-		ExtraConf: append([]string{fmt.Sprint("compactionCqMappedFileSize=", compactedCqSize), fmt.Sprint("compactionMappedFileSize=", compactedLogFileSize-compactedCqSize),
-			"compactionScheduleInternal=300"}, brokerConf...)}
-	w := wire{t, cluster.StartBroker(t, o)}
+	dir, port := t.TempDir(), cluster.FreePort(t)
+	start := func(start func(testing.TB, cluster.Options) *cluster.Server, interval time.Duration) wire {
+		return wire{t, start(t, cluster.Options{Namesrv: []string{ns.Addr()}, Dir: dir, Port: port, Unlisted: true,
+			ExtraConf: append([]string{fmt.Sprint("compactionCqMappedFileSize=", compactedCqSize), fmt.Sprint("compactionMappedFileSize=", compactedLogFileSize-compactedCqSize),
+				fmt.Sprint("compactionScheduleInternal=", interval.Milliseconds()), "searchBcqByCacheEnable=false"}, brokerConf...)})}
+	}
+	const often, never = 300 * time.Millisecond, time.Hour
+	c := &compacted{last: map[string]int64{}, bodies: map[int64]string{}}
+
+	w := start(startSkylark, often)
 	w.call(codeCreateTopic, map[string]string{"topic": compactedTopic, "defaultTopic": "TBW102", "readQueueNums": "1", "writeQueueNums": "1", "perm": "6",
 		"topicFilterType": "SINGLE_TAG", "order": "false", "attributes": "+cleanup.policy=COMPACTION"}, nil)
-	c := &compacted{last: map[string]int64{}, bodies: map[int64]string{}}
 	c.write(w, "a")
 	c.verify(w, true)
-	for i, start := range []func(testing.TB, cluster.Options) *cluster.Server{startJava, startSkylark, startJava} {
-		if i < 2 {
-			w.s.Kill(t)
-		} else {
-			w.s.Stop(t)
-			c.checkFiles(t, filepath.Join(dir, "store", "compaction"))
-			sameDump(t, filepath.Join(dir, "store", "compaction", "compactionLog", compactedTopic, "0", fmt.Sprintf("%020d", 0)))
-		}
-		w = wire{t, start(t, o)}
-		c.verify(w, false)
-		c.write(w, string(rune('b'+i)))
-		// Of Java only that nothing is lost: in one of several runs on a busy machine its rounds left an outdated message
-		// where it was for as long as the test waited.
-		c.verify(w, i == 1)
-	}
+	w.s.Kill(t)
+
+	w = start(startJava, never)
+	c.verify(w, false)
+	c.write(w, "b")
+	c.verify(w, false)
+	w.s.Kill(t)
+
+	w = start(startSkylark, often)
+	c.verify(w, true)
+	c.write(w, "c")
+	c.verify(w, true)
+	c.write(w, "d") // of which some is compacted and some is not
+	w.s.Stop(t)
+	c.checkFiles(t, filepath.Join(dir, "store", "compaction"))
+	sameDump(t, filepath.Join(dir, "store", "compaction", "compactionLog", compactedTopic, "0", fmt.Sprintf("%020d", 0)))
+
+	w = start(startJava, often)
+	c.verify(w, true)
 }
 
 // compacted is what was sent: the last offset of each key, and the bodies by offset.
