@@ -19,6 +19,10 @@
 // on with that. Java, which stops at log files that have no queue file of their name, and at the reverse, takes a
 // folder with a switch file for one that it cannot load: it starts without that queue. Where its own broker was killed
 // in the middle of a round, the files it left are put together anew (heal.go).
+//
+// Two faults of Java 5.5.0 are not ours: what is written while its round puts files into place may be lost to it
+// (CompactionLog.replaceFiles), and after a start it skips the files it found until its first round, once it has begun
+// a new one (SparseConsumeQueue's cache; searchBcqByCacheEnable=false avoids that).
 package compaction
 
 import (
