@@ -78,22 +78,11 @@ func decodeUser(r *mux.Request, name string) (*body.UserInfo, error) {
 		return nil, invalid("The username is blank")
 	}
 	var u *body.UserInfo
-	if err := decodeSecret(r, &u); err != nil {
-		return nil, err
-	}
-	if u == nil {
-		return nil, protocol.Errorf(protocol.SystemError, "the body holds no user")
+	if err := decode(r, &u); err != nil || u == nil { // why would quote a password
+		return nil, protocol.Errorf(protocol.SystemError, "the body cannot be read as JSON of a user")
 	}
 	u.Username = name
 	return u, nil
-}
-
-// decodeSecret is decode for a body that nothing may be quoted of.
-func decodeSecret(r *mux.Request, v any) error {
-	if decode(r, v) != nil {
-		return protocol.Errorf(protocol.SystemError, "the body cannot be read as JSON of a user")
-	}
-	return nil
 }
 
 // deleteUser removes a user and its ACL. Java: AdminBrokerProcessor.deleteUser.

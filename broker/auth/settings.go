@@ -3,18 +3,18 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
-// Settings are configuration keys under Java's names (AuthConfig). As in Java no request shows them or changes them.
+// Settings are configuration keys under Java's names (AuthConfig). No request changes them. Java's GET_BROKER_CONFIG
+// shows what its file says of them, passwords too; here these are hidden.
 type Settings struct {
 	AuthenticationEnabled          bool   `prop:"authenticationEnabled,hidden"`
 	AuthorizationEnabled           bool   `prop:"authorizationEnabled,hidden"`
-	AuthenticationMetadataProvider string `prop:"authenticationMetadataProvider,hidden"` // "": there are no users
-	AuthorizationMetadataProvider  string `prop:"authorizationMetadataProvider,hidden"`  // "": there are no ACLs
+	AuthenticationMetadataProvider string `prop:"authenticationMetadataProvider,omitempty"` // "": there are no users
+	AuthorizationMetadataProvider  string `prop:"authorizationMetadataProvider,omitempty"`  // "": there are no ACLs
 	// InitAuthenticationUser is a super user that is created when it is not there: JSON with username and password.
 	InitAuthenticationUser string `prop:"initAuthenticationUser,hidden"`
 	// InnerClientCredentials are of a super user like that: JSON with accessKey and secretKey.
@@ -76,6 +76,9 @@ func (k Settings) needACLs() error {
 	return protocol.Errorf(protocol.SystemError, "The authorizationMetadataProvider is not configured. It may be %s", ACLProvider)
 }
 
+// disableCode is a status as Java's JSON of its own class User has it. Java: UserStatus.DISABLE.
+const disableCode = 2
+
 // initial returns the users that the configuration wants to be there. Errors do not quote the values, which hold
 // passwords.
 func (k Settings) initial() (users []*body.UserInfo, err error) {
@@ -87,9 +90,10 @@ func (k Settings) initial() (users []*body.UserInfo, err error) {
 		if err := body.Unmarshal([]byte(k.InitAuthenticationUser), &u); err != nil || blank(u.Username) || blank(u.Password) {
 			return nil, errors.New(`initAuthenticationUser is not like {"username":"...","password":"..."}`)
 		}
-		// Java reads its enum by its code.
-		codes := strings.NewReplacer("1", statusEnable, "2", statusDisable)
-		status := userStatus(codes.Replace(fmt.Sprint(u.UserStatus)))
+		status := userStatus(fmt.Sprint(u.UserStatus))
+		if u.UserStatus == float64(disableCode) {
+			status = statusDisable
+		}
 		users = append(users, &body.UserInfo{Username: u.Username, Password: u.Password, UserStatus: status})
 	}
 	if !blank(k.InnerClientCredentials) {

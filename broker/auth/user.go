@@ -134,6 +134,7 @@ func (t *Table) DeleteUser(name, by string) error {
 	})
 }
 
+// superLogin is that of the state of now.
 func (t *Table) superLogin(by string, code int32, remark string) error {
 	if by == "" {
 		return nil
@@ -144,8 +145,8 @@ func (t *Table) superLogin(by string, code int32, remark string) error {
 	return t.state.Load().superLogin(by, code, remark)
 }
 
-// superLogin refuses with a code and a remark who is not a super user. Nobody's key says so only when nobody's request
-// needs one. Java: AdminBrokerProcessor.isNotSuperUserLogin.
+// superLogin refuses an access key that is not a super user's, with a code and a remark. Without a key nobody has
+// asked for one, so all goes. Java: AdminBrokerProcessor.isNotSuperUserLogin.
 func (s *state) superLogin(by string, code int32, remark string) error {
 	if by == "" {
 		return nil
