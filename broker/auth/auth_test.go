@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
@@ -227,10 +228,10 @@ func TestManyAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for i := range 5 {
 				name := fmt.Sprint("u", w, i)
-				require.NoError(t, table.CreateUser(user(name), ""))
-				require.NoError(t, table.PutACL("User:"+name, allow("", "Topic:t")))
+				assert.NoError(t, table.CreateUser(user(name), ""))
+				assert.NoError(t, table.PutACL("User:"+name, allow("", "Topic:t")))
 				_, err := table.ACLs("", "Topic")
-				require.NoError(t, err)
+				assert.NoError(t, err)
 			}
 		})
 	}
