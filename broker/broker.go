@@ -14,6 +14,7 @@ import (
 
 	"github.com/skylarkmq/skylark/broker/admin"
 	"github.com/skylarkmq/skylark/broker/assign"
+	"github.com/skylarkmq/skylark/broker/auth"
 	"github.com/skylarkmq/skylark/broker/client"
 	"github.com/skylarkmq/skylark/broker/cold"
 	"github.com/skylarkmq/skylark/broker/filter"
@@ -61,6 +62,7 @@ type Broker struct {
 	sessions *session.Table
 	filters  *filter.Table
 	locks    *order.Locks
+	auth     *auth.Table
 
 	stats     *stats.Stats
 	registrar atomic.Pointer[peer.Registrar] // set when the server already listens
@@ -217,6 +219,10 @@ func (b *Broker) openTables() error {
 		offsets.Former, offsets.Path = offsets.Path, o.config(lmqOffsets)
 	}
 	b.offsets, err = offset.Open(offsets)
+	if err != nil {
+		return err
+	}
+	b.auth, err = auth.Open(auth.Options{Path: o.private("auth.json"), Logger: o.Logger, Settings: o.Settings})
 	if err != nil {
 		return err
 	}

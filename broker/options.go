@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/broker/auth"
 	"github.com/skylarkmq/skylark/broker/metrics"
 	"github.com/skylarkmq/skylark/broker/peer"
 	"github.com/skylarkmq/skylark/broker/pop"
@@ -150,6 +151,7 @@ type Options struct {
 	LoadBalanceThreadPoolQueueCapacity int32  `prop:"loadBalanceThreadPoolQueueCapacity"`
 
 	metrics.Keys
+	auth.Settings
 
 	// ConfigBlackList are keys, with ';' between them, that UPDATE_BROKER_CONFIG may not change though it could.
 	ConfigBlackList string `prop:"configBlackList"`
@@ -265,6 +267,9 @@ func (o Options) validate() (Options, error) {
 	if o.ListenPort < 3 || o.ListenPort > 65535 {
 		return illegal("listenPort %d is not a port", o.ListenPort)
 	}
+	if err := o.Settings.Check(); err != nil {
+		return illegal("%w", err)
+	}
 	switch o.BrokerRole {
 	case "ASYNC_MASTER", "SYNC_MASTER":
 		o.BrokerID = 0
@@ -318,6 +323,11 @@ func (o *Options) addressServer() string {
 // Addr is the address announced to clients, "ip:port".
 func (o Options) Addr() string {
 	return net.JoinHostPort(o.BrokerIP1, fmt.Sprint(o.ListenPort))
+}
+
+// private is where the program keeps what only it reads.
+func (o Options) private(name string) string {
+	return filepath.Join(o.Store.StorePathRootDir, "skylark", name)
 }
 
 func (o Options) config(name string) string {

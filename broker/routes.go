@@ -88,7 +88,7 @@ func (b *Broker) adminOptions() admin.Options {
 		t = b.timer
 	}
 	return admin.Options{Timer: t, Logger: o.Logger, BrokerName: o.BrokerName, BrokerAddr: o.Addr(), Topics: b.topics, Mappings: b.mappings, Groups: b.groups, Offsets: b.offsets,
-		Sessions: b.sessions, Stats: b.stats, ForgetTopic: b.trans.ForgetTopic, Store: b.store, Cleaner: b.store,
+		Sessions: b.sessions, Stats: b.stats, Auth: b.auth, ForgetTopic: b.trans.ForgetTopic, Store: b.store, Cleaner: b.store,
 		Register: func(ctx context.Context) {
 			if r := b.registrar.Load(); r != nil {
 				_ = r.Register(ctx) // the registrar logs failures and tries again

@@ -170,6 +170,10 @@ var refusals = []struct {
 	{"brokerRole=SLAVE", protocol.NoPermission, "brokerRole cannot change"},
 	{"listenPort=1", protocol.NoPermission, "listenPort cannot change"},
 	{"skylarkHttpListen=0.0.0.0:80", protocol.NoPermission, "skylarkHttpListen cannot change"},
+	// Access.
+	{"authenticationEnabled=true", protocol.NoPermission, "authenticationEnabled cannot change"},
+	{"authorizationEnabled=true", protocol.NoPermission, "authorizationEnabled cannot change"},
+	{"initAuthenticationUser={}", protocol.NoPermission, "initAuthenticationUser cannot change"},
 	// Formats on disk.
 	{"mappedFileSizeCommitLog=1", protocol.NoPermission, "mappedFileSizeCommitLog cannot change"},
 	{"messageDelayLevel=1s", protocol.NoPermission, "messageDelayLevel cannot change"},

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/skylarkmq/skylark/broker/auth"
 	"github.com/skylarkmq/skylark/broker/client"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/mapping"
@@ -80,6 +81,9 @@ func startBroker(t *testing.T, change func(o *Options)) *testBroker {
 	t.Cleanup(o.Sessions.Close)
 	o.Stats = stats.Open(stats.Options{ClusterName: clusterName, IsSystem: o.Topics.IsSystem})
 	t.Cleanup(o.Stats.Close)
+	o.Auth, err = auth.Open(auth.Options{Path: filepath.Join(dir, "auth.json"), Logger: nop,
+		Settings: auth.Settings{AuthenticationMetadataProvider: auth.UserProvider, AuthorizationMetadataProvider: auth.ACLProvider}})
+	require.NoError(t, err)
 	so := store.DefaultOptions()
 	so.StorePathRootDir, so.MappedFileSizeCommitLog, so.Logger = filepath.Join(dir, "store"), 1<<20, nop
 	b.store, err = store.Open(so)

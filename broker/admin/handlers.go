@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/skylarkmq/skylark/broker/auth"
 	"github.com/skylarkmq/skylark/broker/group"
 	"github.com/skylarkmq/skylark/broker/mapping"
 	"github.com/skylarkmq/skylark/broker/offset"
@@ -66,6 +67,7 @@ type Options struct {
 	Offsets    *offset.Table
 	Sessions   *session.Table
 	Stats      *stats.Stats
+	Auth       *auth.Table
 	// ForgetTopic is told of a deleted topic; it may be nil.
 	ForgetTopic func(topic string)
 	Store       Store
@@ -119,7 +121,7 @@ func (h *Handlers) Set(to Settings) { h.live.Store(&to) }
 
 // Routes returns the rows of the mux. All of them are served on the fast port too, as in Java.
 func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
-	return []mux.Route{
+	return append(h.authRoutes(admin), []mux.Route{
 		{Code: protocol.UpdateAndCreateTopic, Lane: admin, Handle: mux.HandleBare(h.updateTopic)},
 		{Code: protocol.UpdateAndCreateTopicList, Lane: admin, Handle: mux.HandleBare(h.updateTopics)},
 		{Code: protocol.UpdateAndCreateStaticTopic, Lane: admin, Handle: mux.Handle(h.updateStaticTopic)},
@@ -174,7 +176,7 @@ func (h *Handlers) Routes(admin, query *mux.Lane) []mux.Route {
 		{Code: protocol.GetBrokerEpochCache, Lane: admin, Handle: mux.HandleBare(h.epochCache)},
 		{Code: protocol.ResetMasterFlushOffset, Lane: admin, Handle: mux.HandleBare(h.resetMasterFlushOffset)},
 		{Code: protocol.ViewBrokerStatsData, Lane: admin, Handle: mux.Handle(h.viewStats)},
-	}
+	}...)
 }
 
 // registerWait bounds how long a change of topics waits for name servers; admin clients give up after 3

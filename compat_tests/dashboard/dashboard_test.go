@@ -22,9 +22,17 @@ const limit = 120 * time.Second
 // Codes that the dashboard branches on. Java: ResponseCode.
 const (
 	systemError       = 1
+	noPermission      = 16
 	notExist          = 17
 	noMessage         = 208
 	consumerNotOnline = 206
+)
+
+// Request codes. Java: RequestCode.
+const (
+	createUser = 3001
+	listUsers  = 3005
+	listACLs   = 3010
 )
 
 // pages are the events of the driver's verb dashboard by their endpoint.
@@ -81,7 +89,9 @@ func list(t *testing.T, e cluster.Event, field string) []string {
 // TestPages walks over the pages with clients online, then offline.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	c := cluster.Standalone(t, "traceTopicEnable=true")
+	c := cluster.Standalone(t, "traceTopicEnable=true",
+		"authenticationMetadataProvider=org.apache.rocketmq.auth.authentication.provider.LocalAuthenticationMetadataProvider",
+		"authorizationMetadataProvider=org.apache.rocketmq.auth.authorization.provider.LocalAuthorizationMetadataProvider")
 	p := pages{}
 	for _, e := range cluster.Java(t, cluster.ClientV5, "dashboard", c.Arg(), "timeout=300000").Wait(t, 2*limit) {
 		p[e.Kind()] = e
@@ -92,6 +102,7 @@ func TestPages(t *testing.T) {
 	t.Run("message", func(t *testing.T) { messagePages(t, p, c) })
 	t.Run("collector", func(t *testing.T) { collector(t, p) })
 	t.Run("access", func(t *testing.T) { access(t, p) })
+	t.Run("acknowledged", func(t *testing.T) { acknowledged(t, c) })
 }
 
 func clusterPages(t *testing.T, p pages, c *cluster.Cluster) {
@@ -195,13 +206,51 @@ func collector(t *testing.T, p pages) {
 	p.fails(t, "collector of none", systemError, "The stats <TOPIC_PUT_NUMS> <NoSuchTopic> not exist")
 }
 
-// access: users and access rules of a broker without them. The dashboard shows the refusal.
+// access: users and access rules. Java answers neither empty lists nor empty lists of addresses, at which the
+// dashboard shows an error.
 func access(t *testing.T, p pages) {
-	for _, page := range []string{"acl/users", "acl/createUser", "acl/acls"} {
-		if cluster.PeerIsJava() { // without providers of metadata
-			p.has(t, page, "code=1")
-		} else {
-			p.fails(t, page, 3, "not supported")
+	none, anywhere := "[]", "[]"
+	if cluster.PeerIsJava() {
+		none, anywhere = "none", "null"
+	}
+	p.has(t, "acl/users of none", "users="+none)
+	p.has(t, "acl/acls of none", "acls="+none)
+	p.has(t, "acl/createUser", "users=[dash secret Normal enable, root power Super enable]")
+	p.fails(t, "acl/createUser again", noPermission, "The user is existed")
+	p.has(t, "acl/updateUser", "users=[dash changed Normal disable, root power Super enable]")
+	topic := "User:dash Custom Topic:DashTopic [Pub, Sub] [10.0.0.1] Allow"
+	group := "User:dash Custom Group:dash* [Pub, Sub] " + anywhere + " Allow"
+	p.has(t, "acl/createAcl", "acls=["+topic+", "+group+"]")
+	p.fails(t, "acl/createAcl of nobody", noPermission, "The subject of User:nobody is not exist.")
+	p.has(t, "acl/acls of a subject", "acls=["+topic+", "+group+"]")
+	p.has(t, "acl/acls of a resource", "acls=["+group+"]")
+	topic = "User:dash Custom Topic:DashTopic [Pub, Sub] [10.0.0.0/8] Deny"
+	p.has(t, "acl/updateAcl", "acls=["+topic+", "+group+"]")
+	p.has(t, "acl/deleteAcl of a resource", "acls=["+topic+"]")
+	p.has(t, "acl/deleteAcl", "acls="+none)
+	p.has(t, "acl/deleteUser", "users=[root power Super enable]")
+}
+
+// acknowledged kills the broker behind what access has done; the program is over.
+func acknowledged(t *testing.T, c *cluster.Cluster) {
+	c.Broker.Kill(t)
+	c.Broker.Restart(t)
+	resp, err := cluster.Call(c.Broker.Addr(), listUsers, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, `[{"password":"power","userStatus":"enable","userType":"Super","username":"root"}]`, string(resp.Body))
+}
+
+// TestAccessWithoutProviders asks for users and access rules where there are none: each code is answered, and refused.
+func TestAccessWithoutProviders(t *testing.T) {
+	t.Parallel()
+	b := cluster.StartBroker(t, cluster.Options{})
+	for code := createUser; code <= listACLs; code++ {
+		resp, err := cluster.Call(b.Addr(), code, map[string]string{"username": "dash", "subject": "User:dash"},
+			[]byte(`{"password":"secret","policies":[{"entries":[{"actions":["Pub"],"decision":"Allow","resource":"*"}]}]}`))
+		require.NoError(t, err)
+		require.Equal(t, systemError, resp.Code, "code %d: %s", code, resp.Remark)
+		if !cluster.PeerIsJava() { // Java says no more than that something went wrong
+			require.Contains(t, resp.Remark, "MetadataProvider is not configured", "code %d", code)
 		}
 	}
 }

@@ -16,7 +16,7 @@ type edge struct {
 // broker are handlers; these may use tables but not each other, and never the root package.
 var brokerTables = []string{
 	"broker/topic/...", "broker/group/...", "broker/offset/...", "broker/session/...",
-	"broker/order/...", "broker/stats/...", "broker/filter/...", "broker/mapping/...",
+	"broker/order/...", "broker/stats/...", "broker/filter/...", "broker/mapping/...", "broker/auth/...",
 }
 
 var servers = []string{"remoting/...", "store/...", "ha/...", "namesrv/...", "broker/...", "client/..."}

@@ -64,12 +64,12 @@ func Bind(p *Properties, targets ...any) (warnings []string) {
 // List returns the current values of all tagged fields of the targets, sorted by key,
 // spelled as Java prints them. When several targets have a key the last one wins, as in
 // Java's Configuration.getAllConfigsInternal. A field tagged `prop:"key,omitempty"` is left
-// out while it is the empty string: Java's null. Keys among the targets are skipped.
+// out while it is the empty string: Java's null; one tagged `prop:"key,hidden"` always. Keys among the targets are skipped.
 func List(targets ...any) []KV {
 	var p Properties
 	for _, t := range targets {
 		for _, f := range fieldsOf(t) {
-			if text := f.text(); text != "" || !f.omitEmpty {
+			if text := f.text(); !f.hidden && (text != "" || !f.omitEmpty) {
 				p.Set(f.key, text)
 			}
 		}
@@ -106,6 +106,7 @@ func index(targets []any) (fields map[string][]field, known map[string]bool) {
 type field struct {
 	key       string
 	omitEmpty bool
+	hidden    bool
 	value     reflect.Value
 }
 
@@ -126,10 +127,10 @@ func appendFields(fields []field, v reflect.Value) []field {
 		switch {
 		case tagged:
 			key, option, _ := strings.Cut(tag, ",")
-			if !sf.IsExported() || !bindable(fv) || key == "" || (option != "" && option != "omitempty") {
+			if !sf.IsExported() || !bindable(fv) || key == "" || (option != "" && option != "omitempty" && option != "hidden") {
 				panic(fmt.Sprintf("BUG: field %s.%s %s cannot be bound to tag %q", v.Type(), sf.Name, sf.Type, tag))
 			}
-			fields = append(fields, field{key: key, omitEmpty: option != "", value: fv})
+			fields = append(fields, field{key: key, omitEmpty: option == "omitempty", hidden: option == "hidden", value: fv})
 		case sf.Anonymous && sf.Type.Kind() == reflect.Struct:
 			fields = appendFields(fields, fv)
 		}

@@ -120,6 +120,16 @@ func TestListSpellsLikeJava(t *testing.T) {
 		Text(List(&b, &listen{30911}, Keys{"unused"})), "the last target wins, a null string is left out")
 }
 
+func TestHiddenFieldsAreSetAndNotListed(t *testing.T) {
+	var secret struct {
+		Password string `prop:"password,hidden"`
+	}
+	require.Empty(t, Bind(parse(t, "password=hush"), &secret))
+	require.Equal(t, "hush", secret.Password)
+	require.Empty(t, List(&secret))
+	require.Equal(t, Keys{"password"}, Names(&secret))
+}
+
 func TestNamesAreThoseOfTagsAndKeys(t *testing.T) {
 	require.Equal(t, Keys{"a", "listenPort", "z"}, Names(&listen{}, Keys{"z", "a", "listenPort"}))
 	require.Contains(t, Names(&broker{}), "namesrvAddr")

@@ -159,7 +159,7 @@ func readFile(f FS, path string) ([]byte, error) {
 func setAside(f FS, path string) (string, error) {
 	dir := filepath.Dir(path)
 	root := dir
-	if filepath.Base(dir) == "config" { // of a store
+	if base := filepath.Base(dir); base == "config" || base == "skylark" { // of a store
 		root = filepath.Dir(dir)
 	}
 	into := filepath.Join(root, "skylark", "broken")

@@ -87,6 +87,24 @@ func (OS) Open(path string, create bool) (File, error) {
 	return &osFile{File: f}, nil
 }
 
+// Private is OS but that nobody but their owner may read or write the files it makes.
+type Private struct{ OS }
+
+// Open implements FS.
+func (Private) Open(path string, create bool) (File, error) {
+	if !create {
+		return OS{}.Open(path, false)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o600); err != nil { // of a file that was there
+		return nil, errors.Join(err, f.Close())
+	}
+	return &osFile{File: f}, nil
+}
+
 // List implements FS.
 func (OS) List(dir string) ([]Entry, error) {
 	des, err := os.ReadDir(dir)

@@ -73,6 +73,9 @@ func findings(p *properties.Properties, isNamesrv bool) (wrong, notes []string) 
 	used := properties.Names(targets...)
 	elsewhere := properties.Names(&bo, &bo.Store, &no, config.Known())
 	wrong = properties.Bind(p, append(targets, elsewhere)...)
+	if err := bo.Settings.Check(); err != nil && !isNamesrv {
+		wrong = append(wrong, "a start is refused: "+err.Error())
+	}
 	ofServer := map[string]string{}
 	for _, k := range here {
 		ofServer[k.Name] = k.Default

@@ -109,6 +109,8 @@ func TestLint(t *testing.T) {
 		}, ""},
 		"name server": {[]string{"--namesrv", file(t, "kvConfigPath="+dir+"/kv.json", "enableTopicLst=true", "flushDiskType=SYNC_FLUSH")}, 1, []string{
 			`did you mean enableTopicList?`, `note: flushDiskType changes nothing for a name server, it is a key of a broker`}, ""},
+		"access": {[]string{file(t, "authenticationEnabled=true", "authConfigPath=/x")}, 1, []string{
+			"wrong: a start is refused: authenticationEnabled=true: requests are not checked yet", "note: authConfigPath has no use here: Java's broker overwrites it"}, ""},
 		"notes only": {[]string{file(t, "useEpollNativeSelector=true")}, 0, []string{"note: useEpollNativeSelector"}, ""},
 		"no file":    {[]string{"/nowhere/b.conf"}, 255, nil, "/nowhere/b.conf"},
 		"bad escape": {[]string{file(t, `brokerName=\u12`)}, 255, nil, "malformed"},

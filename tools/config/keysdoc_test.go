@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/skylarkmq/skylark/broker/auth"
 )
 
 var update = flag.Bool("update", false, "write KEYS.md instead of comparing with it")
@@ -39,6 +41,7 @@ accepts all of them. Written by ` + "`go test ./tools/config -update`" + `; do n
 - **used**: the key does in Skylark what it does in Java.
 - **used, also at run time**: mqadmin's updateBrokerConfig or updateNamesrvConfig can change it, with effect at once
   and for later starts; all others are refused there.
+- **used: ...**: used with a limit, which follows.
 - **accepted, not built yet**: read without complaint, changes nothing so far.
 - **accepted, no use**: read without complaint, changes nothing; the reason follows.
 
@@ -83,6 +86,21 @@ var ownKeys = []struct{ name, value, what string }{
 	{"skylarkSlowMillis", "1000", "From how many milliseconds on a write or sync of the commit log, or a request that keeps a worker for so long, is logged as slow. 0: never."},
 }
 
+// limits say what used keys cannot be, or do not do, that they can be or do in Java.
+var limits = map[string]string{
+	"authenticationEnabled":                "only `false`; requests are not checked yet, a start with `true` is refused",
+	"authorizationEnabled":                 "only `false`; requests are not checked yet, a start with `true` is refused",
+	"authenticationMetadataProvider":       "unset or `" + auth.UserProvider + "`; a start with another class is refused",
+	"authorizationMetadataProvider":        "unset or `" + auth.ACLProvider + "`; a start with another class is refused",
+	"innerClientAuthenticationCredentials": "its user is created; requests to other servers are not signed",
+}
+
+func TestLimitsAreOfUsedKeys(t *testing.T) {
+	for name := range limits {
+		require.True(t, usedKeys()[name], name)
+	}
+}
+
 func TestOwnKeysAreDescribed(t *testing.T) {
 	known := Known()
 	for name := range usedKeys() {
@@ -101,6 +119,9 @@ func status(k Key, used map[string]bool) string {
 	}
 	if slices.Contains(dynamicKeys(), k.Name) {
 		return "used, also at run time"
+	}
+	if limit := limits[k.Name]; limit != "" {
+		return "used: " + limit
 	}
 	if used[k.Name] {
 		return "used"

@@ -12,6 +12,8 @@ type Reason string
 const (
 	// Dead keys are read by no code of Java 5.5.0, or their field has no setter.
 	Dead Reason = "a setting changes nothing in Java 5.5.0 either"
+	// Placed keys are overwritten by Java 5.5.0 when it starts.
+	Placed Reason = "Java's broker overwrites it by the config folder of its store; here users and ACLs lie in skylark/auth.json of the store"
 	// Netty keys size Netty's thread groups and buffer pools.
 	Netty Reason = "tunes Netty, Skylark has its own network engine"
 	// JVM keys choose lock types, lock counts and heap copies.
@@ -64,6 +66,8 @@ const (
 	Pop Reason = "one goroutine revives, when there is something to revive; checkpoints and acknowledgements are always written without waiting; held pops are bounded by their number"
 	// Tries keys say when a message that waited for its time is given up.
 	Tries Reason = "no message that can be stored is given up"
+	// NoCache keys size caches of users and ACLs.
+	NoCache Reason = "all users and ACLs are in memory, there is no cache of them"
 	// Container keys belong to the broker container.
 	Container Reason = "there is no broker container"
 )
@@ -123,6 +127,7 @@ var rules = []rule{
 		"putMsgIndexHightWater", "serverSocketBacklog", "maxReconnectIntervalTimeSeconds",
 		"timerCheckMetricsWhen", "timerEnableDisruptor", "timerInterceptDelayLevel", "timerStopDequeue", "timerWarmEnable",
 	}},
+	{reason: Placed, names: []string{"authConfigPath"}},
 	{reason: Pop, names: []string{
 		"reviveMaxSlow", "reviveScanTime", "popPollingMapSize", "popPollingMapExpireTimeSeconds", "appendAckAsync", "appendCkAsync",
 	}},
@@ -171,12 +176,14 @@ var rules = []rule{
 	}},
 	{reason: DLedger, names: []string{"enableBatchPush", "storePathDLedgerCommitLog"}},
 	{reason: Plugin, names: []string{
-		"messageStorePlugIn", "authenticationProvider", "authenticationMetadataProvider", "authenticationStrategy",
-		"authorizationProvider", "authorizationMetadataProvider", "authorizationStrategy",
+		"messageStorePlugIn", "authenticationProvider", "authenticationStrategy", "authorizationProvider", "authorizationStrategy",
 	}},
 	{reason: Timer, names: []string{"timerGetMessageThreadNum", "timerPutMessageThreadNum"}},
 	{reason: Drain, names: []string{"enableShutdownGracefully", "shutdownWaitTimeSeconds"}},
 	{reason: Compaction, names: []string{"compactionThreadNum"}},
 	{reason: Tries, names: []string{"timerEnableRetryUntilSuccess", "timerSkipUnknownError"}},
+	{reason: NoCache, names: []string{
+		"aclCacheExpiredSecond", "aclCacheMaxNum", "aclCacheRefreshSecond", "userCacheExpiredSecond", "userCacheMaxNum", "userCacheRefreshSecond",
+	}},
 	{reason: Container, names: []string{"inBrokerContainer"}},
 }

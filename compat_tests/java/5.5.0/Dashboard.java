@@ -31,6 +31,7 @@ import org.apache.rocketmq.common.stats.Stats;
 import org.apache.rocketmq.remoting.protocol.ResponseCode;
 import org.apache.rocketmq.remoting.protocol.admin.ConsumeStats;
 import org.apache.rocketmq.remoting.protocol.admin.OffsetWrapper;
+import org.apache.rocketmq.remoting.protocol.body.AclInfo;
 import org.apache.rocketmq.remoting.protocol.body.BrokerStatsData;
 import org.apache.rocketmq.remoting.protocol.body.ClusterInfo;
 import org.apache.rocketmq.remoting.protocol.body.Connection;
@@ -484,11 +485,85 @@ final class Dashboard {
         });
     }
 
-    /** The pages of users and access rules, of a broker without them. */
+    /** The page of users and access rules. */
     private void access() {
-        page("acl/users", o -> o.put("users", String.valueOf(admin.listUser(broker, ""))));
-        page("acl/createUser", o -> admin.createUser(broker, UserInfo.of("dash", "secret", "Normal")));
-        page("acl/acls", o -> o.put("acls", String.valueOf(admin.listAcl(broker, "", ""))));
+        page("acl/users of none", o -> o.put("users", users()));
+        page("acl/acls of none", o -> o.put("acls", acls("")));
+        page("acl/createUser", o -> {
+            admin.createUser(broker, UserInfo.of("dash", "secret", "Normal"));
+            admin.createUser(broker, UserInfo.of("root", "power", "Super"));
+            o.put("users", users());
+        });
+        page("acl/createUser again", o -> admin.createUser(broker, UserInfo.of("dash", "secret", "Normal")));
+        page("acl/updateUser", o -> {
+            admin.updateUser(broker, UserInfo.of("dash", "changed", "Normal", "disable"));
+            o.put("users", users());
+        });
+        page("acl/createAcl", o -> {
+            admin.createAcl(broker, acl("Topic:DashTopic", "10.0.0.1"));
+            admin.createAcl(broker, acl("Group:dash*")); // a call for each resource
+            o.put("acls", acls(""));
+        });
+        page("acl/createAcl of nobody", o -> admin.createAcl(broker, AclInfo.of("User:nobody", List.of("*"), List.of("All"), List.of(), "Allow")));
+        page("acl/acls of a subject", o -> o.put("acls", acls("User:dash")));
+        page("acl/acls of a resource", o -> o.put("acls", acls("Group:")));
+        page("acl/updateAcl", o -> {
+            AclInfo info = acl("Topic:DashTopic", "10.0.0.0/8");
+            info.getPolicies().get(0).getEntries().get(0).setDecision("Deny");
+            admin.updateAcl(broker, info);
+            o.put("acls", acls(""));
+        });
+        page("acl/deleteAcl of a resource", o -> {
+            admin.deleteAcl(broker, "User:dash", "Group:dash*");
+            o.put("acls", acls(""));
+        });
+        page("acl/deleteAcl", o -> {
+            admin.deleteAcl(broker, "User:dash", "");
+            o.put("acls", acls(""));
+        });
+        page("acl/deleteUser", o -> {
+            admin.deleteUser(broker, "dash");
+            o.put("users", users());
+        });
+    }
+
+    /** An ACL as the form gives it. */
+    private static AclInfo acl(String resource, String... sourceIps) {
+        AclInfo info = AclInfo.of("User:dash", List.of(resource), List.of("Pub", "Sub"), List.of(sourceIps), "Allow");
+        info.getPolicies().get(0).setPolicyType("Custom");
+        return info;
+    }
+
+    private String users() throws Exception {
+        List<UserInfo> list = admin.listUser(broker, "");
+        if (list == null) {
+            return "none";
+        }
+        List<String> out = new ArrayList<>();
+        for (UserInfo u : list) {
+            out.add(String.join(" ", u.getUsername(), u.getPassword(), u.getUserType(), u.getUserStatus()));
+        }
+        return out.toString();
+    }
+
+    /** The rules that the page shows: those whose subject or else whose resource has a text in it. */
+    private String acls(String search) throws Exception {
+        List<AclInfo> list = admin.listAcl(broker, search, "");
+        if (list == null || list.isEmpty()) {
+            list = admin.listAcl(broker, "", search);
+        }
+        if (list == null) {
+            return "none";
+        }
+        List<String> out = new ArrayList<>();
+        for (AclInfo a : list) {
+            for (AclInfo.PolicyInfo p : a.getPolicies()) {
+                for (AclInfo.PolicyEntryInfo e : p.getEntries()) {
+                    out.add(a.getSubject() + " " + p.getPolicyType() + " " + e.getResource() + " " + e.getActions() + " " + e.getSourceIps() + " " + e.getDecision());
+                }
+            }
+        }
+        return out.toString();
     }
 
     private void deletions() {

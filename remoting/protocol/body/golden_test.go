@@ -75,6 +75,10 @@ var javaClasses = map[string]func() any{
 	"BrokerStatsItem":                       func() any { return new(BrokerStatsItem) },
 	"OffsetWrapper":                         func() any { return new(OffsetWrapper) },
 	"TopicOffset":                           func() any { return new(TopicOffset) },
+	"UserInfo":                              func() any { return new(UserInfo) },
+	"AclInfo":                               func() any { return new(AclInfo) },
+	"PolicyInfo":                            func() any { return new(PolicyInfo) },
+	"PolicyEntryInfo":                       func() any { return new(PolicyEntryInfo) },
 	"SubscriptionGroupManager":              func() any { return new(SubscriptionGroupWrapper) },
 	"ConsumerOffsetManager":                 func() any { return new(ConsumerOffsetTable) },
 }

@@ -37,7 +37,7 @@ func typ[T any](java string, base Base) Type {
 
 // Table returns every code this package covers, name server codes first. The slice is the caller's.
 func Table() []Row {
-	return slices.Concat(nameServerRows(), messageRows(), popRows(), adminRows())
+	return slices.Concat(nameServerRows(), messageRows(), popRows(), adminRows(), authRows())
 }
 
 func nameServerRows() []Row {
@@ -187,6 +187,22 @@ func popRows() []Row {
 			Request:  typ[PollingInfoRequest]("PollingInfoRequestHeader", BaseTopic),
 			Response: typ[PollingInfoResponse]("PollingInfoResponseHeader", BaseNone),
 		},
+	}
+}
+
+// authRows are the codes of users and ACLs.
+func authRows() []Row {
+	return []Row{
+		{Code: protocol.AuthCreateUser, Request: typ[CreateUserRequest]("CreateUserRequestHeader", BaseNone)},
+		{Code: protocol.AuthUpdateUser, Request: typ[UpdateUserRequest]("UpdateUserRequestHeader", BaseNone)},
+		{Code: protocol.AuthDeleteUser, Request: typ[DeleteUserRequest]("DeleteUserRequestHeader", BaseNone)},
+		{Code: protocol.AuthGetUser, Request: typ[GetUserRequest]("GetUserRequestHeader", BaseNone)},
+		{Code: protocol.AuthListUser, Request: typ[ListUsersRequest]("ListUsersRequestHeader", BaseNone)},
+		{Code: protocol.AuthCreateACL, Request: typ[CreateAclRequest]("CreateAclRequestHeader", BaseNone)},
+		{Code: protocol.AuthUpdateACL, Request: typ[UpdateAclRequest]("UpdateAclRequestHeader", BaseNone)},
+		{Code: protocol.AuthDeleteACL, Request: typ[DeleteAclRequest]("DeleteAclRequestHeader", BaseNone)},
+		{Code: protocol.AuthGetACL, Request: typ[GetAclRequest]("GetAclRequestHeader", BaseNone)},
+		{Code: protocol.AuthListACL, Request: typ[ListAclsRequest]("ListAclsRequestHeader", BaseNone)},
 	}
 }
 

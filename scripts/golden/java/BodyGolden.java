@@ -73,12 +73,12 @@ public final class BodyGolden {
         CreateTopicListRequestBody.class, SubscriptionGroupList.class, BrokerStatsData.class, ProducerTableInfo.class,
         QuerySubscriptionResponseBody.class, GroupForbidden.class, ResetOffsetBody.class, ResetOffsetBodyForC.class,
         GetConsumerStatusBody.class, QueryCorrectionOffsetBody.class, QueryConsumeTimeSpanBody.class, ConsumeStatsList.class,
-        QueryConsumeQueueResponseBody.class,
+        QueryConsumeQueueResponseBody.class, UserInfo.class, AclInfo.class,
         // Parts of the above: here for what they make of missing fields.
         MessageQueue.class, GroupRetryPolicy.class, CustomizedRetryPolicy.class, ExponentialRetryPolicy.class,
         SimpleSubscriptionData.class, Connection.class, ConsumerData.class, ProducerData.class, ProducerInfo.class,
         BrokerStatsItem.class, OffsetWrapper.class, TopicOffset.class, MessageQueueForC.class,
-        ConsumeQueueData.class,
+        ConsumeQueueData.class, AclInfo.PolicyInfo.class, AclInfo.PolicyEntryInfo.class,
     };
 
     /** Classes whose pretty JSON is a configuration file. */
