@@ -15,8 +15,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/skylarkmq/skylark/client"
+	"github.com/skylarkmq/skylark/client/internal/call"
 	"github.com/skylarkmq/skylark/remoting/protocol"
-	"github.com/skylarkmq/skylark/remoting/protocol/body"
 	"github.com/skylarkmq/skylark/remoting/rpc"
 )
 
@@ -38,8 +38,8 @@ type Credentials = client.Credentials
 
 // Client asks the servers of one cluster or several. All methods are safe from any goroutine.
 type Client struct {
-	o   Options
-	rpc *rpc.Client
+	o     Options
+	calls call.Caller
 }
 
 // New returns a client; it connects when it is used.
@@ -47,11 +47,11 @@ func New(o Options) *Client {
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second
 	}
-	return &Client{o: o, rpc: rpc.New(rpc.Options{Logger: o.Logger, DialTimeout: o.Timeout})}
+	return &Client{o: o, calls: call.Caller{RPC: rpc.New(rpc.Options{Logger: o.Logger, DialTimeout: o.Timeout}), Credentials: o.Credentials}}
 }
 
 // Close ends all connections. Closing twice is fine.
-func (c *Client) Close() error { return c.rpc.Close() }
+func (c *Client) Close() error { return c.calls.RPC.Close() }
 
 // Namesrv returns the addresses of the name servers.
 func (c *Client) Namesrv() []string { return slices.Clone(c.o.Namesrv) }
@@ -59,23 +59,11 @@ func (c *Client) Namesrv() []string { return slices.Clone(c.o.Namesrv) }
 // Call sends one request to addr and returns its answer. header is a struct of package header or nil. A code
 // other than SUCCESS is returned as a *protocol.Error beside the answer.
 func (c *Client) Call(ctx context.Context, addr string, code int32, header any, text []byte) (*protocol.Command, error) {
-	cmd := protocol.NewRequest(code, header)
-	cmd.Language, cmd.Body = protocol.LanguageGo, text
-	return c.send(ctx, addr, cmd)
+	return c.ask(ctx, addr, code, header, text)
 }
 
 func (c *Client) send(ctx context.Context, addr string, cmd *protocol.Command) (*protocol.Command, error) {
-	c.o.Credentials.Sign(cmd)
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
-	defer cancel()
-	resp, err := c.rpc.Invoke(ctx, addr, cmd)
-	if err != nil {
-		return nil, err
-	}
-	if resp.Code != protocol.Success {
-		return resp, &protocol.Error{Code: resp.Code, Remark: resp.Remark}
-	}
-	return resp, nil
+	return c.calls.Send(ctx, c.o.Timeout, addr, cmd)
 }
 
 // do sends a request whose answer has nothing in it. in is the body: bytes, a value that becomes JSON, or nil.
@@ -85,14 +73,7 @@ func (c *Client) do(ctx context.Context, addr string, code int32, header, in any
 }
 
 func (c *Client) ask(ctx context.Context, addr string, code int32, header, in any) (*protocol.Command, error) {
-	text, ok := in.([]byte)
-	if !ok && in != nil {
-		var err error
-		if text, err = body.Marshal(in); err != nil {
-			return nil, err
-		}
-	}
-	return c.Call(ctx, addr, code, header, text)
+	return c.calls.Call(ctx, c.o.Timeout, addr, code, header, in)
 }
 
 // get sends a request and reads the answer's body.
@@ -104,15 +85,12 @@ func get[T any](ctx context.Context, c *Client, addr string, code int32, header,
 	return decode[T](addr, code, resp)
 }
 
+// decode reads a body, which Java leaves out of some answers that say nothing.
 func decode[T any](addr string, code int32, resp *protocol.Command) (*T, error) {
-	out := new(T)
 	if len(resp.Body) == 0 {
-		return out, nil
+		return new(T), nil
 	}
-	if err := body.Unmarshal(resp.Body, out); err != nil {
-		return nil, fmt.Errorf("cannot read the answer of %s to request %d: %w", addr, code, err)
-	}
-	return out, nil
+	return call.Body[T](addr, code, resp)
 }
 
 // fields sends a request and reads the answer's header.
@@ -121,11 +99,7 @@ func fields[T any](ctx context.Context, c *Client, addr string, code int32, head
 	if err != nil {
 		return nil, err
 	}
-	out := new(T)
-	if err := protocol.DecodeHeader(resp.Ext, out); err != nil {
-		return nil, fmt.Errorf("cannot read the answer of %s to request %d: %w", addr, code, err)
-	}
-	return out, nil
+	return call.Fields[T](addr, code, resp)
 }
 
 // anyNamesrv sends a request to one name server after the other until one answers, whatever it says.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/skylarkmq/skylark/client"
+	"github.com/skylarkmq/skylark/client/internal/call"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -46,7 +47,7 @@ type Instance struct {
 	o      Options
 	id     string
 	ids    *message.UniqKeys
-	rpc    *rpc.Client
+	calls  call.Caller
 	ctx    context.Context // ends when Close begins to let go
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -79,7 +80,7 @@ func Open(o Options) (*Instance, error) {
 		routes: map[string]*Route{}, templates: map[string]*Route{}, brokers: map[string]map[int64]string{}, known: map[string]bool{}}
 	i.namesrv.Store(rand.Uint32N(uint32(len(o.Namesrv))))
 	i.ctx, i.cancel = context.WithCancel(context.Background())
-	i.rpc = rpc.New(rpc.Options{Logger: o.Logger, DialTimeout: o.Timeout, Handle: i.handle})
+	i.calls = call.Caller{RPC: rpc.New(rpc.Options{Logger: o.Logger, DialTimeout: o.Timeout, Handle: i.handle}), Credentials: o.Credentials}
 	i.wg.Go(i.refresh)
 	i.wg.Go(i.heartbeats)
 	return i, nil
@@ -122,47 +123,12 @@ func (i *Instance) Call(ctx context.Context, addr string, code int32, h, in any)
 
 // CallWithin is Call with a time of its own; 0: none but that of ctx.
 func (i *Instance) CallWithin(ctx context.Context, timeout time.Duration, addr string, code int32, h, in any) (*protocol.Command, error) {
-	cmd, err := i.request(code, h, in)
-	if err != nil {
-		return nil, err
-	}
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
-	resp, err := i.rpc.Invoke(ctx, addr, cmd)
-	if err != nil {
-		return nil, err
-	}
-	if resp.Code != protocol.Success {
-		return resp, &client.Error{Code: resp.Code, Remark: resp.Remark}
-	}
-	return resp, nil
-}
-
-func (i *Instance) request(code int32, h, in any) (*protocol.Command, error) {
-	cmd := protocol.NewRequest(code, h)
-	cmd.Language = protocol.LanguageGo
-	text, ok := in.([]byte)
-	if !ok && in != nil {
-		var err error
-		if text, err = body.Marshal(in); err != nil {
-			return nil, err
-		}
-	}
-	cmd.Body = text
-	i.o.Credentials.Sign(cmd)
-	return cmd, nil
+	return i.calls.Call(ctx, timeout, addr, code, h, in)
 }
 
 // Oneway sends a request that has no answer. No error means that it was queued.
 func (i *Instance) Oneway(addr string, code int32, h, in any) error {
-	cmd, err := i.request(code, h, in)
-	if err != nil {
-		return err
-	}
-	return i.rpc.Oneway(addr, cmd)
+	return i.calls.Oneway(addr, code, h, in)
 }
 
 // Get is Call with the answer's body read into a T.
@@ -171,11 +137,7 @@ func Get[T any](ctx context.Context, i *Instance, addr string, code int32, h, in
 	if err != nil {
 		return nil, err
 	}
-	out := new(T)
-	if err := body.Unmarshal(resp.Body, out); err != nil {
-		return nil, fmt.Errorf("cannot read the answer of %s to request %d: %w", addr, code, err)
-	}
-	return out, nil
+	return call.Body[T](addr, code, resp)
 }
 
 // Fields is Call with the answer's header read into a T.
@@ -184,11 +146,7 @@ func Fields[T any](ctx context.Context, i *Instance, addr string, code int32, h 
 	if err != nil {
 		return nil, err
 	}
-	out := new(T)
-	if err := protocol.DecodeHeader(resp.Ext, out); err != nil {
-		return nil, fmt.Errorf("cannot read the answer of %s to request %d: %w", addr, code, err)
-	}
-	return out, nil
+	return call.Fields[T](addr, code, resp)
 }
 
 // Close takes the client off the brokers that know it, for as long as ctx allows, and ends all connections.
@@ -212,7 +170,7 @@ func (i *Instance) Close(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	return i.rpc.Close()
+	return i.calls.RPC.Close()
 }
 
 func (i *Instance) farewells() []header.UnregisterClientRequest {
