@@ -4,7 +4,6 @@
 package assign
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -194,7 +193,7 @@ func (a *Assigner) balance(b *body.QueryAssignmentRequestBody, mode body.SetMess
 	} else {
 		queues = allocate(b.ClientID, queues, ids)
 	}
-	slices.SortFunc(queues, compareQueues)
+	slices.SortFunc(queues, message.MessageQueue.Compare)
 	return slices.Compact(queues), true
 }
 
@@ -260,11 +259,6 @@ func list(topic string, data *body.TopicRouteData) []message.MessageQueue {
 			out = append(out, message.MessageQueue{Topic: topic, BrokerName: q.BrokerName, QueueID: id})
 		}
 	}
-	slices.SortFunc(out, compareQueues)
+	slices.SortFunc(out, message.MessageQueue.Compare)
 	return out
-}
-
-// compareQueues is the order of Java's MessageQueue.compareTo.
-func compareQueues(a, b message.MessageQueue) int {
-	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.BrokerName, b.BrokerName), cmp.Compare(a.QueueID, b.QueueID))
 }

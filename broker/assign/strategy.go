@@ -12,19 +12,13 @@ type allocation func(id string, queues []message.MessageQueue, ids []string) []m
 // strategies are those that Java's broker knows: a client that uses another one has to balance by itself.
 var strategies = map[string]allocation{"AVG": average, "AVG_BY_CIRCLE": circle}
 
-// average gives each consumer a run of queues, the first ones one more if they do not go up evenly.
-// Java: AllocateMessageQueueAveragely.
+// average gives each consumer a run of queues. Java: AllocateMessageQueueAveragely.
 func average(id string, queues []message.MessageQueue, ids []string) []message.MessageQueue {
 	i := slices.Index(ids, id)
 	if i < 0 {
 		return nil
 	}
-	size, rest := len(queues)/len(ids), len(queues)%len(ids)
-	from := i*size + min(i, rest)
-	if i < rest {
-		size++
-	}
-	return slices.Clone(queues[from : from+size])
+	return slices.Clone(message.Averagely(queues, i, len(ids)))
 }
 
 // circle deals the queues out one by one. Java: AllocateMessageQueueAveragelyByCircle.

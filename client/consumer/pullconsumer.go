@@ -74,7 +74,7 @@ func (p *Pull) Assigned() []client.MessageQueue {
 	for _, pq := range p.held() {
 		out = append(out, pq.q)
 	}
-	slices.SortFunc(out, compareQueues)
+	slices.SortFunc(out, client.MessageQueue.Compare)
 	return out
 }
 

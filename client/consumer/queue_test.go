@@ -56,7 +56,7 @@ func TestQueuesAreSharedOutAsJavaDoes(t *testing.T) {
 
 func TestQueuesAreOrderedAsJavaDoes(t *testing.T) {
 	list := []client.MessageQueue{{Topic: "b"}, {Topic: "a", BrokerName: "y", QueueID: 1}, {Topic: "a", BrokerName: "x", QueueID: 10}, {Topic: "a", BrokerName: "x", QueueID: 2}}
-	slices.SortFunc(list, compareQueues)
+	slices.SortFunc(list, client.MessageQueue.Compare)
 	require.Equal(t, []client.MessageQueue{{Topic: "a", BrokerName: "x", QueueID: 2}, {Topic: "a", BrokerName: "x", QueueID: 10}, {Topic: "a", BrokerName: "y", QueueID: 1}, {Topic: "b"}}, list)
 }
 

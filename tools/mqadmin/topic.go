@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/skylarkmq/skylark/client/admin"
+	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
@@ -336,8 +337,7 @@ func topicList(k *call) error {
 	})
 }
 
-// allocateMQ shares the queues out as Java's AllocateMessageQueueAveragely does: to each the same number, in
-// order, and one more to the first.
+// allocateMQ shares the queues out as consumers do.
 func allocateMQ(k *call) error {
 	queues, _, err := k.Queues(k.ctx, k.str("t"), true)
 	if err != nil {
@@ -345,14 +345,8 @@ func allocateMQ(k *call) error {
 	}
 	ips := strings.Split(k.str("i"), ",")
 	result := map[string][]body.MessageQueue{}
-	at := 0
 	for i, ip := range ips {
-		n := len(queues) / len(ips)
-		if i < len(queues)%len(ips) {
-			n++
-		}
-		result[ip] = queues[at : at+n]
-		at += n
+		result[ip] = message.Averagely(queues, i, len(ips))
 	}
 	b, err := body.Marshal(map[string]any{"result": result})
 	k.printf("%s\n", b)
