@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"github.com/skylarkmq/skylark/client"
 	"github.com/skylarkmq/skylark/remoting/message"
@@ -58,7 +59,7 @@ func Decompress(b []byte, sysFlag int32) ([]byte, error) { return decompress(b, 
 func decompress(b []byte, sysFlag int32, limit int) ([]byte, error) {
 	switch (sysFlag & message.SysFlagCompressionMax) >> 8 {
 	case typeLZ4:
-		return unlz4(b, limit)
+		return readAll(lz4.NewReader(bytes.NewReader(b)), limit)
 	case typeZstd:
 		z, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxBody))
 		if err != nil {

@@ -79,15 +79,6 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = Decode(b, "b") })
 }
 
-func FuzzUnlz4(f *testing.F) {
-	f.Add(golden(f, "lz4.hex"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if out, err := unlz4(b, 1<<20); err == nil {
-			require.LessOrEqual(t, len(out), 1<<20)
-		}
-	})
-}
-
 func TestPropertiesSayWhatFieldsSay(t *testing.T) {
 	m := &client.Message{Topic: "T", Body: []byte("x"), Tag: "a", Keys: []string{"k1", "k2"}, DelayLevel: 3, Delay: 1500 * time.Millisecond,
 		DeliverAt: time.UnixMilli(1700000000000), NoWait: true, Properties: map[string]string{"mine": "1", "TAGS": "outweighed", "WAIT": "true", "empty": ""}}
