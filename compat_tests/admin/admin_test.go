@@ -58,6 +58,14 @@ type start func(cluster.TB, cluster.Options) *cluster.Server
 
 func newWorld(t *testing.T, startNamesrv, startBroker start) *world {
 	t.Helper()
+	t.Cleanup(func() { // updateStaticTopic and remappingStaticTopic leave what they have done
+		for _, end := range []string{"before", "after"} {
+			left, _ := filepath.Glob("/tmp/Fixed-[0-9]*." + end)
+			for _, path := range left {
+				_ = os.Remove(path)
+			}
+		}
+	})
 	// What is changed at run time is kept beside this file, which otherwise is in the home folder.
 	ns := startNamesrv(t, cluster.Options{ExtraConf: []string{"kvConfigPath=" + filepath.Join(t.TempDir(), "kvConfig.json")}})
 	conf := []string{"traceTopicEnable=true"}
@@ -227,14 +235,6 @@ func difference(want, got []string) string {
 // TestStockTool runs the stock mqadmin.
 func TestStockTool(t *testing.T) {
 	t.Parallel()
-	t.Cleanup(func() { // updateStaticTopic and remappingStaticTopic leave what they have done
-		for _, end := range []string{"before", "after"} {
-			left, _ := filepath.Glob("/tmp/Fixed-[0-9]*." + end)
-			for _, path := range left {
-				_ = os.Remove(path)
-			}
-		}
-	})
 	w := newWorld(t, cluster.StartNamesrv, cluster.StartBroker)
 	w.play(t, w.stock)
 }
@@ -288,6 +288,7 @@ func (w *world) exec(t *testing.T, words []string, endless string) ran {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, cluster.Skylark(t), append([]string{"admin"}, words...)...)
 	cmd.Dir = w.vars["DIR"]
+	cmd.Env = append(os.Environ(), "TMPDIR=") // Java's folder is always /tmp
 	var out, errs strings.Builder
 	cmd.Stderr = &errs
 	if endless == "" {
