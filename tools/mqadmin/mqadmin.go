@@ -45,7 +45,7 @@ func notBuilt() map[string]string {
 		"it is for broker containers": "addBroker removeBroker",
 		"it is for controllers":       "getSyncStateSet getControllerMetaData getControllerConfig updateControllerConfig electMaster cleanBrokerMetadata",
 		"it is for RocksDB stores":    "exportMetadataInRocksDB rocksDBConfigToJson checkRocksdbCqWriteProgress",
-		"it is not built yet":         "getBrokerLiteInfo getParentTopicInfo getLiteTopicInfo getLiteClientInfo getLiteGroupInfo triggerLiteDispatch",
+		"it is for lite topics":       "getBrokerLiteInfo getParentTopicInfo getLiteTopicInfo getLiteClientInfo getLiteGroupInfo triggerLiteDispatch",
 	} {
 		for _, n := range strings.Fields(names) {
 			out[n] = why
