@@ -2,6 +2,9 @@ package admin
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -28,4 +31,27 @@ func (c *Client) CreateStaticTopic(ctx context.Context, broker string, t *body.T
 	return c.do(ctx, broker, protocol.UpdateAndCreateStaticTopic, header.CreateTopicRequest{Topic: t.TopicName, DefaultTopic: defaultTopic,
 		ReadQueueNums: t.ReadQueueNums, WriteQueueNums: t.WriteQueueNums, Perm: t.Perm, TopicFilterType: t.TopicFilterType,
 		TopicSysFlag: t.TopicSysFlag, Order: t.Order, Force: force}, t.MappingDetail)
+}
+
+// led returns the logical queues of a static topic in the order of their ids, each under the name of the broker that
+// leads it; of two, while queues move, the one with the newer mapping.
+// Java: ClientMetadata.topicRouteData2EndpointsForStaticTopic.
+func led(topic string, route *body.TopicRouteData) ([]body.MessageQueue, error) {
+	leaders, epochs := map[int64]string{}, map[int64]int64{}
+	for broker, raw := range route.TopicQueueMappingByBroker {
+		var info body.TopicQueueMappingInfo
+		if err := body.Unmarshal(raw, &info); err != nil {
+			return nil, fmt.Errorf("cannot read the queue mapping of topic %s in broker %s: %w", topic, broker, err)
+		}
+		for id := range info.CurrIDMap {
+			if leaders[id] == "" || info.Epoch > epochs[id] {
+				leaders[id], epochs[id] = broker, info.Epoch
+			}
+		}
+	}
+	var queues []body.MessageQueue
+	for _, id := range slices.Sorted(maps.Keys(leaders)) {
+		queues = append(queues, body.MessageQueue{Topic: topic, BrokerName: leaders[id], QueueID: int32(id)})
+	}
+	return queues, nil
 }

@@ -1,14 +1,20 @@
 package mqadmin
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/skylarkmq/skylark/client/admin"
 	"github.com/skylarkmq/skylark/client/admin/statictopic"
+	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
 func staticTopicCommands() []command {
@@ -124,4 +130,70 @@ func writePlan(k *call, word string, p *statictopic.Plan, after bool) error {
 	}
 	k.printf("The %s mapping data is written to file %s\n", word, path)
 	return nil
+}
+
+// leaderOf returns the broker of a queue; what leads a logical one, whose broker is no real one, stands in queues.
+func leaderOf(q body.MessageQueue, queues []body.MessageQueue) string {
+	if strings.HasPrefix(q.BrokerName, statictopic.BrokerPrefix) {
+		for _, l := range queues {
+			if l.QueueID == q.QueueID {
+				return l.BrokerName
+			}
+		}
+	}
+	return q.BrokerName
+}
+
+// mappings returns what the brokers of a static topic know of it, nil for any other topic and one that is gone.
+func (k *call) mappings(topic string) (statictopic.Configs, error) {
+	route, err := k.Route(k.ctx, topic)
+	switch {
+	case admin.Code(err) == protocol.TopicNotExist:
+		return nil, nil
+	case err != nil || len(route.TopicQueueMappingByBroker) == 0:
+		return nil, err
+	}
+	configs := statictopic.Configs{}
+	for _, b := range route.BrokerDatas {
+		t, err := k.TopicConfig(k.ctx, admin.Addr(b), topic)
+		switch {
+		case err == nil:
+			configs[b.BrokerName] = t
+		case admin.Code(err) != protocol.TopicNotExist:
+			return nil, err
+		}
+	}
+	return configs, nil
+}
+
+// ConsumeStats is that of the client with the logical queues of static topics in the place of their physical ones, as
+// in Java.
+func (k *call) ConsumeStats(ctx context.Context, group, topic, routeTopic string) (*body.ConsumeStats, error) {
+	stats, err := k.Client.ConsumeStats(ctx, group, topic, routeTopic)
+	if err != nil {
+		return nil, err
+	}
+	topics := map[string]bool{}
+	for q := range stats.OffsetTable {
+		topics[q.Topic] = true
+	}
+	for _, t := range slices.Sorted(maps.Keys(topics)) {
+		configs, err := k.mappings(t)
+		if err != nil {
+			return nil, err
+		}
+		if configs == nil {
+			continue
+		}
+		progress := statictopic.Progress(configs, stats.OffsetTable)
+		maps.DeleteFunc(stats.OffsetTable, func(q body.MessageQueue, _ body.OffsetWrapper) bool { return q.Topic == t })
+		maps.Copy(stats.OffsetTable, progress)
+	}
+	if len(stats.OffsetTable) == 0 {
+		if _, err := k.ConsumerConnection(ctx, group, ""); err != nil {
+			return nil, &protocol.Error{Code: protocol.ConsumerNotOnline,
+				Remark: "Not found the consumer group consume stats, because return offset table is empty, maybe the consumer not online"}
+		}
+	}
+	return stats, nil
 }
