@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -144,7 +145,19 @@ func compareLeaders(t *testing.T, g *golden) {
 type brokers struct {
 	Servers
 	calls []string
-	fail  int // the number of the call that fails
+	fail  int               // the number of the call that fails, from 1
+	have  map[string]string // what each broker has got last
+}
+
+var errBroken = errors.New("broken")
+
+// asked notes a call and returns whether it fails.
+func (b *brokers) asked(call string) error {
+	b.calls = append(b.calls, call)
+	if len(b.calls) == b.fail {
+		return errBroken
+	}
+	return nil
 }
 
 func (b *brokers) ClusterInfo(context.Context) (*body.ClusterInfo, error) {
@@ -157,17 +170,25 @@ func (b *brokers) ClusterInfo(context.Context) (*body.ClusterInfo, error) {
 }
 
 func (b *brokers) TopicStats(_ context.Context, broker, topic string) (*body.TopicStatsTable, error) {
-	b.calls = append(b.calls, "stats "+broker)
+	err := b.asked("stats " + broker)
 	table := &body.TopicStatsTable{OffsetTable: body.QueueMap[body.TopicOffset]{}}
 	for q := range int32(256) {
 		table.OffsetTable[body.MessageQueue{Topic: topic, BrokerName: broker, QueueID: q}] = body.TopicOffset{MaxOffset: int64(q) * 3571 % 30000}
 	}
-	return table, nil
+	return table, err
 }
 
 func (b *brokers) CreateStaticTopic(_ context.Context, broker string, t *body.TopicConfigAndQueueMapping, force bool) error {
 	text, err := body.Marshal(t)
-	b.calls = append(b.calls, fmt.Sprintf("create %s %s %t", broker, text, force))
+	if err == nil {
+		err = b.asked(fmt.Sprintf("create %s %s %t", broker, text, force))
+	}
+	if err == nil {
+		if b.have == nil {
+			b.have = map[string]string{}
+		}
+		b.have[broker] = string(text)
+	}
 	return err
 }
 
@@ -186,8 +207,8 @@ func sameCalls(t *testing.T, g *golden, p *Plan) {
 		if want[0] != "create" {
 			continue
 		}
-		wantJSON, force, _ := cutLast(want[2])
-		gotJSON, gotForce, _ := cutLast(got[2])
+		wantJSON, force := cutLast(want[2])
+		gotJSON, gotForce := cutLast(got[2])
 		require.Equal(t, force, gotForce)
 		var c body.TopicConfigAndQueueMapping
 		require.NoError(t, body.Unmarshal([]byte(wantJSON), &c))
@@ -197,9 +218,9 @@ func sameCalls(t *testing.T, g *golden, p *Plan) {
 	}
 }
 
-func cutLast(s string) (before, after string, found bool) {
+func cutLast(s string) (before, after string) {
 	i := strings.LastIndexByte(s, ' ')
-	return s[:i], s[i+1:], true
+	return s[:i], s[i+1:]
 }
 
 // TestFileIsJavas reads a file of Java's tool and compares it with ours, and their names.

@@ -54,6 +54,36 @@ func TestOldListsOfQueuesAreLeftAlone(t *testing.T) {
 	require.Equal(t, configs["p"].MappingDetail.HostedQueues[0], p.BrokerConfigMap["p"].MappingDetail.HostedQueues[0])
 }
 
+// TestABrokenMoveIsFinishedFromItsFile breaks a move at each of its calls and applies the file that was written before
+// it: the brokers end with what they have after a move that did not break.
+func TestABrokenMoveIsFinishedFromItsFile(t *testing.T) {
+	start, err := Create("T", 5, []string{"p"}, nil, time.Now())
+	require.NoError(t, err)
+	p, err := Remap("T", []string{"q", "s"}, start.BrokerConfigMap, time.Now())
+	require.NoError(t, err)
+	_, file, err := p.File(true)
+	require.NoError(t, err)
+	apply := func(b *brokers, force bool) error {
+		t.Helper()
+		cluster, err := Open(t.Context(), b)
+		require.NoError(t, err)
+		p, err := Read("T", file)
+		require.NoError(t, err)
+		cluster.Complete(p)
+		return cluster.Apply(t.Context(), p, force)
+	}
+	whole := &brokers{}
+	require.NoError(t, apply(whole, false))
+	require.Len(t, whole.have, 5)
+	for n := 1; n <= len(whole.calls); n++ {
+		b := &brokers{fail: n}
+		require.ErrorIs(t, apply(b, false), errBroken)
+		require.Len(t, b.calls, n)
+		require.NoError(t, apply(b, true))
+		require.Equal(t, whole.have, b.have, "broken at call %d", n)
+	}
+}
+
 // TestEndsThatAreNotKnownStopAMove: a queue goes on nowhere if the broker does not say where it ends.
 func TestEndsThatAreNotKnownStopAMove(t *testing.T) {
 	for _, c := range []struct {
