@@ -60,7 +60,7 @@ func newWorld(t *testing.T, startNamesrv, startBroker start) *world {
 	t.Helper()
 	t.Cleanup(func() { // updateStaticTopic and remappingStaticTopic leave what they have done
 		for _, end := range []string{"before", "after"} {
-			left, _ := filepath.Glob("/tmp/Fixed-[0-9]*." + end)
+			left, _ := filepath.Glob("/tmp/Fixed-[0-9]*." + end + "*") // Java keeps what was there as .bak
 			for _, path := range left {
 				_ = os.Remove(path)
 			}
