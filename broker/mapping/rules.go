@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/skylarkmq/skylark/remoting/protocol"
+	"github.com/skylarkmq/skylark/remoting/protocol/body"
 )
 
 // maxQueues bounds the logical queues of a topic, and maxItems the physical queues of one: far more than any cluster
@@ -35,39 +36,12 @@ func (t *Table) check(d *Detail) error {
 		if id < 0 || id > maxQueues {
 			return fmt.Errorf("the mapping has a queue %d", id)
 		}
-		if err := checkItems(items); err != nil {
+		if len(items) > maxItems {
+			return fmt.Errorf("a queue of the mapping has %d items", len(items))
+		}
+		if err := body.CheckItems(items); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// checkItems returns what is wrong with the items of one logical queue.
-// Java: TopicQueueMappingUtils.checkLogicQueueMappingItemOffset.
-func checkItems(items []Item) error {
-	if len(items) > maxItems {
-		return fmt.Errorf("a queue of the mapping has %d items", len(items))
-	}
-	lastGen, lastOffset := int32(-1), int64(-1)
-	for i := len(items) - 1; i >= 0; i-- {
-		item := &items[i]
-		switch {
-		case item.Bname == "":
-			return errors.New("an item of the mapping has no broker")
-		case item.StartOffset < 0 || item.Gen < 0 || item.QueueID < 0:
-			return refuse("The field is illegal, should not be negative")
-		case i < len(items)-1 && item.LogicOffset < 0:
-			return refuse("The non-latest item has negative logic offset")
-		case lastGen != -1 && item.Gen >= lastGen:
-			return refuse("The gen does not increase monotonically")
-		case item.EndOffset != -1 && item.EndOffset < item.StartOffset:
-			return refuse("The endOffset is smaller than the start offset")
-		case lastOffset != -1 && item.LogicOffset >= lastOffset:
-			return refuse("The base logic offset does not increase monotonically")
-		case lastOffset != -1 && knownMax(item) >= lastOffset:
-			return refuse("The max logic offset does not increase monotonically")
-		}
-		lastGen, lastOffset = item.Gen, item.LogicOffset
 	}
 	return nil
 }
@@ -124,13 +98,4 @@ func sameItems(old, now []Item, epochEqual bool) error {
 		return refuse("The new leader is different but epoch equal")
 	}
 	return nil
-}
-
-// knownMax is the logical offset behind the item's last message as far as the mapping tells.
-// Java: LogicQueueMappingItem.computeMaxStaticQueueOffset.
-func knownMax(i *Item) int64 {
-	if i.EndOffset >= i.StartOffset {
-		return i.LogicOffset + i.EndOffset - i.StartOffset
-	}
-	return i.LogicOffset
 }

@@ -197,7 +197,7 @@ func (c *Client) OffsetByTime(ctx context.Context, broker string, q body.Message
 }
 
 // Queues returns the queues of a topic that can be read or, with writable, written, in order, and the addresses of
-// their masters by broker name.
+// their masters by broker name. Those of a static topic are the logical ones, under the names of their leaders.
 func (c *Client) Queues(ctx context.Context, topic string, writable bool) ([]body.MessageQueue, map[string]string, error) {
 	route, err := c.Route(ctx, topic)
 	if err != nil {
@@ -209,6 +209,10 @@ func (c *Client) Queues(ctx context.Context, topic string, writable bool) ([]bod
 		if writable {
 			addrs[b.BrokerName] = b.BrokerAddrs[MasterID]
 		}
+	}
+	if len(route.TopicQueueMappingByBroker) > 0 {
+		queues, err := led(topic, route)
+		return slices.DeleteFunc(queues, func(q body.MessageQueue) bool { return addrs[q.BrokerName] == "" }), addrs, err
 	}
 	var queues []body.MessageQueue
 	slices.SortFunc(route.QueueDatas, func(a, b body.QueueData) int { return strings.Compare(a.BrokerName, b.BrokerName) })

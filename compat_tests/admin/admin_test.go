@@ -1,5 +1,6 @@
 // Package admin_test runs the stock mqadmin and skylark admin against our NameServer and broker (or Java's, with
-// COMPAT_PEER=java) and compares what they write with what the stock one writes about Java's servers.
+// COMPAT_PEER=java), and skylark admin against Java's as well, and compares what they write with what the stock one
+// writes about Java's servers.
 package admin_test
 
 import (
@@ -52,16 +53,27 @@ type world struct {
 	tool    bool // skylark admin is under test
 }
 
-func newWorld(t *testing.T) *world {
+// start starts a server of one kind.
+type start func(cluster.TB, cluster.Options) *cluster.Server
+
+func newWorld(t *testing.T, startNamesrv, startBroker start) *world {
 	t.Helper()
+	t.Cleanup(func() { // updateStaticTopic and remappingStaticTopic leave what they have done
+		for _, end := range []string{"before", "after"} {
+			left, _ := filepath.Glob("/tmp/Fixed-[0-9]*." + end + "*") // Java keeps what was there as .bak
+			for _, path := range left {
+				_ = os.Remove(path)
+			}
+		}
+	})
 	// What is changed at run time is kept beside this file, which otherwise is in the home folder.
-	ns := cluster.StartNamesrv(t, cluster.Options{ExtraConf: []string{"kvConfigPath=" + filepath.Join(t.TempDir(), "kvConfig.json")}})
+	ns := startNamesrv(t, cluster.Options{ExtraConf: []string{"kvConfigPath=" + filepath.Join(t.TempDir(), "kvConfig.json")}})
 	conf := []string{"traceTopicEnable=true"}
 	for _, part := range []string{"authentication", "authorization"} { // for users and ACLs; nothing is checked
 		conf = append(conf, fmt.Sprintf("%sMetadataProvider=org.apache.rocketmq.auth.%[1]s.provider.Local%sMetadataProvider", part, strings.ToUpper(part[:1])+part[1:]))
 	}
 	conf = append(conf, "authConfigPath="+t.TempDir())
-	b := cluster.StartBroker(t, cluster.Options{Namesrv: []string{ns.Addr()}, ExtraConf: conf})
+	b := startBroker(t, cluster.Options{Namesrv: []string{ns.Addr()}, ExtraConf: conf})
 	w := &world{cluster: &cluster.Cluster{Namesrv: ns, Broker: b}}
 	w.clients = cluster.Java(t, cluster.ClientV5, "mqadmin", w.cluster.Arg())
 	w.clients.Await(t, limit, "started")
@@ -141,7 +153,7 @@ func (w *world) play(t *testing.T, run runner) {
 // leavesOut tells whether a step is not for this server or this tool.
 func (w *world) leavesOut(st *step) bool {
 	return slices.ContainsFunc(st.directives, func(d directive) bool {
-		return d.name == "not" && (!cluster.PeerIsJava() && strings.HasPrefix(d.value, "server:") || w.tool && strings.HasPrefix(d.value, "tool:") ||
+		return d.name == "not" && (!w.cluster.Broker.Java() && strings.HasPrefix(d.value, "server:") || w.tool && strings.HasPrefix(d.value, "tool:") ||
 			!w.tool && strings.HasPrefix(d.value, "stock:"))
 	})
 }
@@ -223,22 +235,27 @@ func difference(want, got []string) string {
 // TestStockTool runs the stock mqadmin.
 func TestStockTool(t *testing.T) {
 	t.Parallel()
-	t.Cleanup(func() { // updateStaticTopic and remappingStaticTopic leave what they have done
-		for _, end := range []string{"before", "after"} {
-			left, _ := filepath.Glob("/tmp/Fixed-[0-9]*." + end)
-			for _, path := range left {
-				_ = os.Remove(path)
-			}
-		}
-	})
-	w := newWorld(t)
+	w := newWorld(t, cluster.StartNamesrv, cluster.StartBroker)
 	w.play(t, w.stock)
 }
 
 // TestOurTool runs skylark admin, and each query once more with --json.
 func TestOurTool(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	playOurs(t, newWorld(t, cluster.StartNamesrv, cluster.StartBroker))
+}
+
+// TestOurToolOnJava runs skylark admin against Java's servers, so that what it says of ours is held against both.
+func TestOurToolOnJava(t *testing.T) {
+	t.Parallel()
+	if cluster.PeerIsJava() {
+		t.Skip("TestOurTool does it")
+	}
+	playOurs(t, newWorld(t, cluster.StartJavaNamesrv, cluster.StartJavaBroker))
+}
+
+func playOurs(t *testing.T, w *world) {
+	t.Helper()
 	w.tool = true
 	require.False(t, *update, "the script is what the stock tool writes: -run Stock")
 	w.play(t, w.ours)
@@ -271,6 +288,7 @@ func (w *world) exec(t *testing.T, words []string, endless string) ran {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, cluster.Skylark(t), append([]string{"admin"}, words...)...)
 	cmd.Dir = w.vars["DIR"]
+	cmd.Env = append(os.Environ(), "TMPDIR=") // Java's folder is always /tmp
 	var out, errs strings.Builder
 	cmd.Stderr = &errs
 	if endless == "" {

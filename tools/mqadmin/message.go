@@ -105,7 +105,7 @@ func failedTrack(err error) (kind, exception string) {
 
 // consumed tells whether a group's offset is behind a message, and whether its tags let it through.
 func consumed(k *call, m *admin.Message, group string, cc *body.ConsumerConnection) (kind, exception string) {
-	stats, err := k.ConsumeStats(k.ctx, group, "", "")
+	stats, err := k.Client.ConsumeStats(k.ctx, group, "", "") // of physical queues, as the message's
 	if err != nil {
 		return failedTrack(err)
 	}

@@ -108,15 +108,16 @@ func undoneOf(k *call, group string, stats *body.ConsumeStats) []undone {
 
 // newest returns the store time of a queue's newest message, 0 when there is none to be had.
 func newest(k *call, q body.MessageQueue) int64 {
-	_, addrs, err := k.Queues(k.ctx, q.Topic, false)
-	if err != nil || addrs[q.BrokerName] == "" {
+	queues, addrs, err := k.Queues(k.ctx, q.Topic, false)
+	addr := addrs[leaderOf(q, queues)]
+	if err != nil || addr == "" {
 		return 0
 	}
-	_, end, err := k.Bounds(k.ctx, addrs[q.BrokerName], q)
+	_, end, err := k.Bounds(k.ctx, addr, q)
 	if err != nil || end == 0 {
 		return 0
 	}
-	r, err := k.Pull(k.ctx, addrs[q.BrokerName], q, "TOOLS_CONSUMER", "*", end-1, 1)
+	r, err := k.Pull(k.ctx, addr, q, "TOOLS_CONSUMER", "*", end-1, 1)
 	if err != nil || len(r.Messages) == 0 {
 		return 0
 	}

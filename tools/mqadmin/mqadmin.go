@@ -34,7 +34,7 @@ type command struct {
 }
 
 func commands() []command {
-	return slices.Concat(clusterCommands(), topicCommands(), groupCommands(), consumerCommands(), offsetCommands(), messageCommands(), printCommands(),
+	return slices.Concat(clusterCommands(), topicCommands(), staticTopicCommands(), groupCommands(), consumerCommands(), offsetCommands(), messageCommands(), printCommands(),
 		sendCommands(), brokerCommands(), namesrvCommands(), exportCommands(), authCommands(), compactionCommands())
 }
 
@@ -45,7 +45,7 @@ func notBuilt() map[string]string {
 		"it is for broker containers": "addBroker removeBroker",
 		"it is for controllers":       "getSyncStateSet getControllerMetaData getControllerConfig updateControllerConfig electMaster cleanBrokerMetadata",
 		"it is for RocksDB stores":    "exportMetadataInRocksDB rocksDBConfigToJson checkRocksdbCqWriteProgress",
-		"it is not built yet":         "updateStaticTopic remappingStaticTopic getBrokerLiteInfo getParentTopicInfo getLiteTopicInfo getLiteClientInfo getLiteGroupInfo triggerLiteDispatch",
+		"it is for lite topics":       "getBrokerLiteInfo getParentTopicInfo getLiteTopicInfo getLiteClientInfo getLiteGroupInfo triggerLiteDispatch",
 	} {
 		for _, n := range strings.Fields(names) {
 			out[n] = why

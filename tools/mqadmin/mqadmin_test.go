@@ -106,6 +106,8 @@ func TestWrongCommandLinesAreErrors(t *testing.T) {
 		{"topicRoute -t a -z 1", "-z"},
 		{"updateTopic -t a -r many -b x:1", "wants a number"},
 		{"updateTopic -t a", "give a broker"},
+		{"updateStaticTopic -t a -qn 2", "give brokers (-b) or clusters (-c)"},
+		{"remappingStaticTopic -t a -b x -c y", "not both"},
 		{"updateTopic -t a -b x:1 -a k=v", "+key=value sets one"},
 		{"topicRoute -t a", "NAMESRV_ADDR"},
 		{"resetOffsetByTime -g g -t a -s yesterday", "neither milliseconds nor"},

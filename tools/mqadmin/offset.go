@@ -83,23 +83,23 @@ func resetOld(k *call, group, topic string, timestamp int64, force bool, last st
 	if err != nil {
 		return err
 	}
-	_, addrs, err := k.Queues(k.ctx, topic, false)
+	queues, addrs, err := k.Queues(k.ctx, topic, false)
 	if err != nil {
 		return err
 	}
 	k.printf("%-20s  %-20s  %-20s  %-20s  %-20s  %-20s\n", "#brokerName", "#queueId", "#brokerOffset", "#consumerOffset", "#timestampOffset", last)
 	for _, q := range sortedQueues(stats.OffsetTable) {
-		o := stats.OffsetTable[q]
+		o, addr := stats.OffsetTable[q], addrs[leaderOf(q, queues)]
 		target := o.BrokerOffset
 		if timestamp >= 0 {
-			if target, err = k.OffsetByTime(k.ctx, addrs[q.BrokerName], q, timestamp); err != nil {
+			if target, err = k.OffsetByTime(k.ctx, addr, q, timestamp); err != nil {
 				return err
 			}
 		}
 		reset := o.ConsumerOffset
 		if force || target <= o.ConsumerOffset {
 			reset = target
-			if err := k.UpdateOffset(k.ctx, addrs[q.BrokerName], group, q, reset); err != nil {
+			if err := k.UpdateOffset(k.ctx, addr, group, q, reset); err != nil {
 				return err
 			}
 		}
@@ -114,15 +114,16 @@ func cloneGroupOffset(k *call) error {
 	if err != nil {
 		return err
 	}
-	_, addrs, err := k.Queues(k.ctx, topic, false)
+	queues, addrs, err := k.Queues(k.ctx, topic, false)
 	if err != nil {
 		return err
 	}
 	for _, q := range sortedQueues(stats.OffsetTable) {
-		if q.Topic != topic || addrs[q.BrokerName] == "" { // Java copies those of the retry topic too, which is of no use
+		addr := addrs[leaderOf(q, queues)]
+		if q.Topic != topic || addr == "" { // Java copies those of the retry topic too, which is of no use
 			continue
 		}
-		if err := k.UpdateOffset(k.ctx, addrs[q.BrokerName], dest, q, stats.OffsetTable[q].ConsumerOffset); err != nil {
+		if err := k.UpdateOffset(k.ctx, addr, dest, q, stats.OffsetTable[q].ConsumerOffset); err != nil {
 			return err
 		}
 	}

@@ -66,6 +66,7 @@ func sendMessage(k *call) error {
 	q := pick(queues)
 	if k.has("i") {
 		q = body.MessageQueue{Topic: topic, BrokerName: k.str("b"), QueueID: int32(k.num("i", 0))}
+		q.BrokerName = leaderOf(q, queues)
 		if addrs[q.BrokerName] == "" {
 			return fmt.Errorf("the broker %s has no queue of topic %s", q.BrokerName, topic)
 		}

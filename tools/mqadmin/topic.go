@@ -3,11 +3,13 @@ package mqadmin
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/skylarkmq/skylark/client/admin"
+	"github.com/skylarkmq/skylark/client/admin/statictopic"
 	"github.com/skylarkmq/skylark/remoting/message"
 	"github.com/skylarkmq/skylark/remoting/protocol"
 	"github.com/skylarkmq/skylark/remoting/protocol/body"
@@ -235,6 +237,11 @@ func topicStatus(k *call) error {
 	if err != nil {
 		return err
 	}
+	configs, err := k.mappings(k.str("t"))
+	if err != nil {
+		return err
+	}
+	maps.Copy(stats.OffsetTable, statictopic.Bounds(configs, stats.OffsetTable))
 	return k.show(stats, func() {
 		k.printf("%-32s  %-4s  %-20s  %-20s    %s\n", "#Broker Name", "#QID", "#Min Offset", "#Max Offset", "#Last Updated")
 		for _, q := range sortedQueues(stats.OffsetTable) {

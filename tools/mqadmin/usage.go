@@ -15,6 +15,11 @@ func usages() map[string]string {
 		"clusterRT m":               "machine room name | default noname",
 		"printMsgByQueue p":         "true or false: print the messages",
 		"updateSubGroup attributes": "attribute(+a=b,+c=d,-e)",
+		"brokers":                   "names of brokers, comma separated",
+		"clusters":                  "names of clusters, comma separated",
+		"forceReplace":              "true or false: replace the mapping whatever it is; with -mf only",
+		"mapFile":                   "file with the mapping, as the two that the command writes",
+		"totalQueueNum":             "total queue num",
 
 		"MessageNumber":                "Number of message to be consumed",
 		"actions":                      "comma separated: Pub, Sub, Create, Update, Delete, Get, List, All",

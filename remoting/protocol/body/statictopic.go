@@ -1,5 +1,7 @@
 package body
 
+import "errors"
+
 // A static topic has a fixed number of logical queues, its global ids. Each is a row of items: the physical queues, of
 // any brokers, that it has lived in, one behind the other. The last item's broker is the leader, which takes the
 // queue's messages and answers for all items. What the files and bodies of this file say is checked by whoever keeps it.
@@ -29,6 +31,45 @@ func (i *LogicQueueMappingItem) UnmarshalJSON(b []byte) error {
 	*i = LogicQueueMappingItem(p)
 	return nil
 }
+
+// KnownMax is the logical offset behind the item's last message as far as the mapping tells.
+// Java: LogicQueueMappingItem.computeMaxStaticQueueOffset.
+func (i *LogicQueueMappingItem) KnownMax() int64 {
+	if i.EndOffset >= i.StartOffset {
+		return i.LogicOffset + i.EndOffset - i.StartOffset
+	}
+	return i.LogicOffset
+}
+
+// CheckItems returns what is wrong with the items of one logical queue, in Java's words where Java has them.
+// Java: TopicQueueMappingUtils.checkLogicQueueMappingItemOffset.
+func CheckItems(items []LogicQueueMappingItem) error {
+	lastGen, lastOffset := int32(-1), int64(-1)
+	for i := len(items) - 1; i >= 0; i-- {
+		item := &items[i]
+		switch {
+		case item.Bname == "":
+			return errors.New("an item of the mapping has no broker")
+		case item.StartOffset < 0 || item.Gen < 0 || item.QueueID < 0:
+			return refusal("The field is illegal, should not be negative")
+		case i < len(items)-1 && item.LogicOffset < 0:
+			return refusal("The non-latest item has negative logic offset")
+		case lastGen != -1 && item.Gen >= lastGen:
+			return refusal("The gen does not increase monotonically")
+		case item.EndOffset != -1 && item.EndOffset < item.StartOffset:
+			return refusal("The endOffset is smaller than the start offset")
+		case lastOffset != -1 && item.LogicOffset >= lastOffset:
+			return refusal("The base logic offset does not increase monotonically")
+		case lastOffset != -1 && item.KnownMax() >= lastOffset:
+			return refusal("The max logic offset does not increase monotonically")
+		}
+		lastGen, lastOffset = item.Gen, item.LogicOffset
+	}
+	return nil
+}
+
+// refusal is an error in Java's words, which begin with a capital letter.
+func refusal(text string) error { return errors.New(text) }
 
 // TopicQueueMappingInfo is what a name server and clients know of a static topic on one broker.
 // Java: TopicQueueMappingInfo.
