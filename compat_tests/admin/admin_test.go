@@ -239,6 +239,17 @@ func TestStockTool(t *testing.T) {
 	w.play(t, w.stock)
 }
 
+// TestStockToolOnJava runs it against Java's servers, which proves that the script is what they say today.
+func TestStockToolOnJava(t *testing.T) {
+	t.Parallel()
+	if cluster.PeerIsJava() {
+		t.Skip("TestStockTool does it")
+	}
+	require.False(t, *update, "with COMPAT_PEER=java: -run TestStockTool$")
+	w := newWorld(t, cluster.StartJavaNamesrv, cluster.StartJavaBroker)
+	w.play(t, w.stock)
+}
+
 // TestOurTool runs skylark admin, and each query once more with --json.
 func TestOurTool(t *testing.T) {
 	t.Parallel()
