@@ -164,7 +164,6 @@ final class Dashboard {
         failing = push(FAILING, TOPIC, ConsumeConcurrentlyStatus.RECONSUME_LATER);
         failing.setMaxReconsumeTimes(0);
         consumer.start();
-        failing.start();
         producer = Driver.patient(new DefaultMQProducer("dash_producers", true, null));
         producer.setNamesrvAddr(namesrv);
         producer.start();
@@ -191,6 +190,7 @@ final class Dashboard {
             Message m = new Message(TOPIC, i == 0 ? "dead" : "tag", "key" + i, ("body " + i).getBytes(StandardCharsets.UTF_8));
             sent.add(producer.send(m, new MessageQueue(TOPIC, brokerName, i % 4), 20000));
         }
+        failing.start(); // finds what it does not want at once; a pull that waited would only learn of it 15 s later
         page("topic/sendTopicMessage", o -> {
             Map<String, Object> status = new TreeMap<>();
             for (String type : new String[] {"FIFO", "DELAY"}) { // both by a plain send
@@ -211,8 +211,20 @@ final class Dashboard {
         while (consumer.getDefaultMQPushConsumerImpl().getOffsetStore().cloneOffsetTable(TOPIC).values().stream().mapToLong(Long::longValue).sum() < MESSAGES) {
             Thread.sleep(POLL); // the offset is updated behind the listener
         }
-        consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+        committed(consumer, MESSAGES / 4);
+        committed(failing, 1);
         producer.getDefaultMQProducerImpl().getMqClientFactory().sendHeartbeatToAllBrokerWithLock();
+    }
+
+    /** Persists a consumer's offsets until each is that far: a pull that was sent before carries an older one, and may be worked on later. */
+    private void committed(DefaultMQPushConsumer c, long atLeast) throws Exception {
+        for (long end = System.currentTimeMillis() + 60000; System.currentTimeMillis() < end; Thread.sleep(POLL)) {
+            c.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+            if (admin.examineConsumeStats(c.getConsumerGroup(), TOPIC).getOffsetTable().values().stream().allMatch(o -> o.getConsumerOffset() >= atLeast)) {
+                return;
+            }
+        }
+        throw new IllegalStateException("the offsets of " + c.getConsumerGroup() + " are not committed");
     }
 
     private static final class Commit implements TransactionListener {
