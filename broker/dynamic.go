@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -121,7 +120,7 @@ func region(value string) string {
 }
 
 func (o *Options) overridesPath() string {
-	return filepath.Join(o.Store.StorePathRootDir, "skylark", dynamic.File)
+	return o.private(dynamic.File)
 }
 
 // LoadOverrides gives o what UPDATE_BROKER_CONFIG has changed at earlier times. Open does it if nobody has: who

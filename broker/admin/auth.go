@@ -45,6 +45,25 @@ func authReply(v any) (*protocol.Command, error) {
 	return resp, err
 }
 
+// found is the reply with what was looked up, without a body when there is none.
+func found[T any](v *T, err error) (*protocol.Command, error) {
+	if err != nil {
+		return nil, err
+	}
+	if v == nil {
+		return authReply(nil)
+	}
+	return authReply(v)
+}
+
+// listed is the reply with a list. Java answers an empty one without a body, at which the dashboard fails.
+func listed[T any](list []T, err error) (*protocol.Command, error) {
+	if err != nil {
+		return nil, err
+	}
+	return authReply(list)
+}
+
 // changed logs a change that was acknowledged, and answers it.
 func (h *Handlers) changed(r *mux.Request, what, key, name string, err error) (*protocol.Command, error) {
 	if err != nil {
@@ -92,26 +111,15 @@ func (h *Handlers) deleteUser(r *mux.Request, req *header.DeleteUserRequest) (*p
 
 // user returns a user, no body when there is none. Java: AdminBrokerProcessor.getUser.
 func (h *Handlers) user(_ *mux.Request, req *header.GetUserRequest) (*protocol.Command, error) {
-	u, err := h.o.Auth.User(req.Username)
-	switch {
-	case strings.TrimSpace(req.Username) == "":
+	if strings.TrimSpace(req.Username) == "" {
 		return nil, invalid("The username is blank")
-	case err != nil:
-		return nil, err
-	case u == nil:
-		return authReply(nil)
 	}
-	return authReply(u)
+	return found(h.o.Auth.User(req.Username))
 }
 
-// users lists users. Java answers an empty list without a body, at which the dashboard fails.
-// Java: AdminBrokerProcessor.listUser.
+// users lists users. Java: AdminBrokerProcessor.listUser.
 func (h *Handlers) users(_ *mux.Request, req *header.ListUsersRequest) (*protocol.Command, error) {
-	list, err := h.o.Auth.Users(req.Filter)
-	if err != nil {
-		return nil, err
-	}
-	return authReply(list)
+	return listed(h.o.Auth.Users(req.Filter))
 }
 
 // createACL adds to an ACL. Java: AdminBrokerProcessor.createAcl.
@@ -141,21 +149,10 @@ func (h *Handlers) deleteACL(r *mux.Request, req *header.DeleteAclRequest) (*pro
 
 // acl returns a subject's ACL, no body when there is none. Java: AdminBrokerProcessor.getAcl.
 func (h *Handlers) acl(_ *mux.Request, req *header.GetAclRequest) (*protocol.Command, error) {
-	a, err := h.o.Auth.ACL(req.Subject)
-	switch {
-	case err != nil:
-		return nil, err
-	case a == nil:
-		return authReply(nil)
-	}
-	return authReply(a)
+	return found(h.o.Auth.ACL(req.Subject))
 }
 
-// acls lists ACLs; of an empty list the same holds as for users. Java: AdminBrokerProcessor.listAcl.
+// acls lists ACLs. Java: AdminBrokerProcessor.listAcl.
 func (h *Handlers) acls(_ *mux.Request, req *header.ListAclsRequest) (*protocol.Command, error) {
-	list, err := h.o.Auth.ACLs(req.SubjectFilter, req.ResourceFilter)
-	if err != nil {
-		return nil, err
-	}
-	return authReply(list)
+	return listed(h.o.Auth.ACLs(req.SubjectFilter, req.ResourceFilter))
 }

@@ -64,9 +64,15 @@ func TestRepliesAreThoseOfJava(t *testing.T) {
 		require.NoError(t, os.WriteFile(goldenFile, []byte(got.String()), 0o644))
 		return
 	}
-	want, err := os.ReadFile(goldenFile)
+	sameReplies(t, goldenFile, got.String())
+}
+
+// sameReplies compares replies with those of a file, one by one.
+func sameReplies(t *testing.T, file, got string) {
+	t.Helper()
+	want, err := os.ReadFile(file)
 	require.NoError(t, err)
-	wants, gots := strings.Split(string(want), "\n== "), strings.Split(got.String(), "\n== ")
+	wants, gots := strings.Split(string(want), "\n== "), strings.Split(got, "\n== ")
 	require.Len(t, gots, len(wants))
 	for i := range wants {
 		require.Equal(t, wants[i], gots[i])

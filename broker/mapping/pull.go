@@ -34,8 +34,8 @@ func (q *Queue) Pull(item *Item, offset int64, p Pulled) Pulled {
 	if ended(item) {
 		p.Next = min(p.Next, item.EndOffset)
 	}
-	return Pulled{Code: p.Code, Next: Logical(item, p.Next), Min: Logical(item, p.Min),
-		Max: max(Logical(item, p.Max), q.Leader().KnownMax()), Delta: item.LogicOffset - item.StartOffset}
+	return Pulled{Code: p.Code, Next: item.Logical(p.Next), Min: item.Logical(p.Min),
+		Max: max(item.Logical(p.Max), q.Leader().KnownMax()), Delta: item.LogicOffset - item.StartOffset}
 }
 
 // correct is Pull's way with a pull that found nothing; it may go on to the next item.

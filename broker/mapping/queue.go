@@ -102,13 +102,7 @@ func Decided(i *Item) bool { return i.LogicOffset >= 0 }
 // Physical returns the physical offset of a logical one.
 func Physical(i *Item, logical int64) int64 { return logical - i.LogicOffset + i.StartOffset }
 
-// Logical returns the logical offset of a physical one; one before the item's start counts as its start.
-// Java: LogicQueueMappingItem.computeStaticQueueOffsetStrictly.
-func Logical(i *Item, physical int64) int64 {
-	return i.LogicOffset + max(physical, i.StartOffset) - i.StartOffset
-}
-
-// LogicalWithin is Logical, but not beyond the item's end where that is decided, and -1 while the item's logical
+// LogicalWithin is Item.Logical, but not beyond the item's end where that is decided, and -1 while the item's logical
 // offset is not. It is for the reply to a send and for the least offset.
 // Java: LogicQueueMappingItem.computeStaticQueueOffsetLoosely.
 func LogicalWithin(i *Item, physical int64) int64 {
@@ -118,7 +112,7 @@ func LogicalWithin(i *Item, physical int64) int64 {
 	case i.EndOffset >= i.StartOffset:
 		physical = min(physical, i.EndOffset)
 	}
-	return Logical(i, physical)
+	return i.Logical(physical)
 }
 
 // PhysicalAt returns the ext fields that make a request one for the physical queue of an item, beside the queue id.

@@ -43,12 +43,12 @@ func TestOffsetsThereAndBack(t *testing.T) {
 		i := q.At(offset)
 		require.Equal(t, gen, i.Gen, offset)
 		if offset >= 0 {
-			require.Equal(t, offset, Logical(i, Physical(i, offset)))
+			require.Equal(t, offset, i.Logical(Physical(i, offset)))
 		}
 	}
 	i := Item{LogicOffset: 100, StartOffset: 10, EndOffset: 30}
-	require.EqualValues(t, 100, Logical(&i, 3), "before its start")
-	require.EqualValues(t, 140, Logical(&i, 50))
+	require.EqualValues(t, 100, i.Logical(3), "before its start")
+	require.EqualValues(t, 140, i.Logical(50))
 	require.EqualValues(t, 120, LogicalWithin(&i, 50), "not behind its end")
 	i.EndOffset = -1
 	require.EqualValues(t, 140, LogicalWithin(&i, 50))

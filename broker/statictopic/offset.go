@@ -46,7 +46,7 @@ func (a *asked) queryOffset() (*protocol.Command, error) {
 			return nil, err
 		}
 		if ok {
-			return protocol.Reply(header.QueryConsumerOffsetResponse{Offset: mapping.Logical(item, offset)}, nil), nil
+			return protocol.Reply(header.QueryConsumerOffsetResponse{Offset: item.Logical(offset)}, nil), nil
 		}
 	}
 	return nil, protocol.Errorf(protocol.QueryNotFound, "Not found, maybe this group consumer boot first")
@@ -107,7 +107,7 @@ func (a *asked) maxOffset() (*protocol.Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	return protocol.Reply(header.GetMaxOffsetResponse{Offset: mapping.Logical(last, offset)}, nil), nil
+	return protocol.Reply(header.GetMaxOffsetResponse{Offset: last.Logical(offset)}, nil), nil
 }
 
 // minOffset returns the logical offset of the first message.
@@ -221,7 +221,7 @@ func (a *asked) atOrAfter(items []mapping.Item, timestamp int64) (int64, error) 
 				continue // everything there is older
 			}
 		}
-		return mapping.Logical(item, offset), nil
+		return item.Logical(offset), nil
 	}
 	return 0, a.undecided()
 }
@@ -238,9 +238,9 @@ func (a *asked) atOrBefore(items []mapping.Item, timestamp int64) (int64, error)
 		case err != nil:
 			return 0, err
 		case after > begin:
-			return mapping.Logical(item, after-1), nil
+			return item.Logical(after - 1), nil
 		case i == 0:
-			return mapping.Logical(item, begin), nil
+			return item.Logical(begin), nil
 		}
 	}
 	return 0, a.undecided()

@@ -84,7 +84,7 @@ func script(d *simfs.Disk, from int) (acked, tried int, err error) {
 	acked, tried = has, has
 	for n := from; n < from+4; n++ {
 		tried = n
-		if err := fsys.WriteConfigOn(d, configPath, version(n)); err != nil {
+		if err := fsys.WriteConfigIn(d, configPath, version(n)); err != nil {
 			return acked, tried, err
 		}
 		acked = n

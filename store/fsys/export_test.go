@@ -1,7 +1,4 @@
 package fsys
 
-// For tests on a simulated disk.
-var (
-	WriteConfigOn = WriteConfigIn
-	ReadConfigOn  = readConfig
-)
+// ReadConfigOn is for tests on a simulated disk.
+var ReadConfigOn = readConfig

@@ -64,7 +64,7 @@ func Bounds(configs Configs, physical body.QueueMap[body.TopicOffset]) body.Queu
 		begin, ok := physical[physicalQueue(q.Topic, first)]
 		end, both := physical[physicalQueue(q.Topic, last)]
 		if ok && both {
-			out[q] = body.TopicOffset{MinOffset: logical(first, begin.MinOffset), MaxOffset: logical(last, end.MaxOffset), LastUpdateTimestamp: end.LastUpdateTimestamp}
+			out[q] = body.TopicOffset{MinOffset: first.Logical(begin.MinOffset), MaxOffset: last.Logical(end.MaxOffset), LastUpdateTimestamp: end.LastUpdateTimestamp}
 		}
 	})
 	return out
@@ -85,11 +85,11 @@ func Progress(configs Configs, physical body.QueueMap[body.OffsetWrapper]) body.
 				continue
 			}
 			if w.ConsumerOffset < 0 && p.ConsumerOffset >= 0 {
-				w.ConsumerOffset, w.LastTimestamp = logical(&items[i], p.ConsumerOffset), p.LastTimestamp
-				w.PullOffset = logical(&items[i], max(p.PullOffset, p.ConsumerOffset))
+				w.ConsumerOffset, w.LastTimestamp = items[i].Logical(p.ConsumerOffset), p.LastTimestamp
+				w.PullOffset = items[i].Logical(max(p.PullOffset, p.ConsumerOffset))
 			}
 			if w.BrokerOffset < 0 {
-				w.BrokerOffset = logical(&items[i], p.BrokerOffset)
+				w.BrokerOffset = items[i].Logical(p.BrokerOffset)
 			}
 		}
 		if w.BrokerOffset >= 0 && w.ConsumerOffset >= 0 {
@@ -97,9 +97,4 @@ func Progress(configs Configs, physical body.QueueMap[body.OffsetWrapper]) body.
 		}
 	})
 	return out
-}
-
-// logical is the logical offset of a physical one in an item.
-func logical(i *body.LogicQueueMappingItem, offset int64) int64 {
-	return i.LogicOffset + max(offset-i.StartOffset, 0)
 }

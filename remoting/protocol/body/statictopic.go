@@ -32,6 +32,12 @@ func (i *LogicQueueMappingItem) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// Logical returns the logical offset of a physical one; one before the item's start counts as its start.
+// Java: LogicQueueMappingItem.computeStaticQueueOffsetStrictly.
+func (i *LogicQueueMappingItem) Logical(physical int64) int64 {
+	return i.LogicOffset + max(physical, i.StartOffset) - i.StartOffset
+}
+
 // KnownMax is the logical offset behind the item's last message as far as the mapping tells.
 // Java: LogicQueueMappingItem.computeMaxStaticQueueOffset.
 func (i *LogicQueueMappingItem) KnownMax() int64 {
